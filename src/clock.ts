@@ -1,0 +1,26 @@
+/**
+ * Time as a parameter. Wall time goes into envelopes, because other isolates read it; every age and every local deadline is
+ * taken from the monotonic clock, so a stepped wall clock can neither prolong a local life nor cut a flight off. Timers are
+ * here as well, so that a fake clock drives all of the core.
+ *
+ * @module
+ */
+
+/** Where the core takes time and timers from. */
+export interface Clock {
+  /** Unix time in ms. */
+  now(): number;
+  /** Milliseconds that never step back, from an arbitrary origin. */
+  monotonic(): number;
+  /** As the global of that name. */
+  setTimeout(run: () => void, ms: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
+
+/** The host's clock. On Workers time stands still between two I/O events of a request, so short times may read as 0. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  setTimeout: (run, ms) => setTimeout(run, ms),
+  clearTimeout: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
+};
