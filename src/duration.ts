@@ -20,7 +20,7 @@ const GRAMMAR = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
  * @returns `null` for `null`, `Infinity`, and spans too long to count.
  * @throws TypeError naming `option` and the value, if it is negative, `NaN` or malformed.
  */
-export function toMs(duration: Duration | null, option: string): number | null {
+export function toMs(duration: unknown, option: string): number | null {
   if (duration === null) return null;
   let ms: number = Number.NaN;
   if (typeof duration === "number") ms = duration;
@@ -36,7 +36,7 @@ export function toMs(duration: Duration | null, option: string): number | null {
 }
 
 /** As {@link toMs}, for options that need an end: `null` and `Infinity` are refused as well. */
-export function toFiniteMs(duration: Duration, option: string): number {
+export function toFiniteMs(duration: unknown, option: string): number {
   const ms = toMs(duration, option);
   if (ms === null) throw new TypeError(`${option} must be a finite duration, got ${describe(duration)}`);
   return ms;

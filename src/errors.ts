@@ -48,5 +48,5 @@ export class CacheError extends Error {
  */
 export function isCacheError(error: unknown, code?: CacheErrorCode): error is CacheError {
   if (typeof error !== "object" || error === null || !(BRAND in error)) return false;
-  return code === undefined || (error as CacheError).code === code;
+  return code === undefined || ("code" in error && error.code === code);
 }

@@ -1,0 +1,211 @@
+/**
+ * The storage on Upstash Redis over HTTP, through the official driver. It relies on the scripts of `redis-script.ts` and
+ * stores slots as text, because JSON carries no bytes. It neither retries nor keeps anything between calls, so one storage
+ * serves all requests of an isolate.
+ *
+ * @module
+ */
+import { Redis } from "@upstash/redis/cloudflare";
+import type { Storage, StorageTraits, WriteEntry } from "../src/storage.ts";
+import { textCodec } from "./redis-codec.ts";
+import { GENERATION_SCRIPT, WRITE_SCRIPT, generationOf, generationsOf, isNoScript, listOf, slotOf, writeArguments, writtenOf } from "./redis-script.ts";
+import type { RedisScript } from "./redis-script.ts";
+
+/** The few methods of a `Redis` of `@upstash/redis` that are used. */
+export interface UpstashClient {
+  mget(keys: string[]): Promise<unknown>;
+  unlink(...keys: string[]): Promise<unknown>;
+  eval(script: string, keys: string[], args: string[]): Promise<unknown>;
+  evalsha(sha1: string, keys: string[], args: string[]): Promise<unknown>;
+}
+
+/** Options of {@link upstash}: where the database is, or a client that is ready. */
+export type UpstashOptions =
+  | { readonly url: string; readonly token: string; readonly client?: undefined }
+  | { readonly client: UpstashClient; readonly url?: undefined; readonly token?: undefined };
+
+/** A request may have 10 MB; what lies above this is left for keys, stamps and quotes. */
+const MAX_REQUEST_CHARS = 9_000_000;
+
+const TRAITS: StorageTraits = {
+  conditional: true,
+  consistency: "strong",
+  maxBatch: 1000,
+  maxKeyBytes: 32 * 1024,
+  maxValueBytes: 6_700_000,
+  roundTrips: "1; a batch to write above 9 MB goes out in parts, all at once",
+};
+
+/**
+ * A storage on an Upstash Redis database: every call is one HTTP request with one command in it (`MGET`, `EVALSHA`,
+ * `UNLINK`), a second time only when the database does not know the script yet. A service that reaches the same database
+ * over TCP reads the same slots with `redis({ client, encoding: "base64" })`.
+ *
+ * It is strong on a database of one region. Where read regions are added, a read there may still show what an
+ * `invalidate` has just cleared; the driver's sync token covers this isolate's own writes only.
+ *
+ * With `url` and `token` it makes a client that has none of the driver's traps: no automatic pipelining (it sends reads and
+ * writes as two requests), no parsing of values, no retries (a write applied twice can undo a later one), no telemetry;
+ * a call that runs out of its time budget ends its request. With `client` that is up to you, and such a call only stops
+ * waiting: make it with
+ * `{ enableAutoPipelining: false, automaticDeserialization: false, retry: { retries: 0 } }` and without a `signal`.
+ *
+ * @param options.url `https://…` or `http://…`, without user name, password, query or fragment.
+ * @param options.token not empty, no blanks.
+ * @throws TypeError if `url` or `token` is none, naming it without its value, or if `client` is none or lacks a setting.
+ * @example
+ * ```ts
+ * import { createCache, local } from "cacheme";
+ * import { upstash } from "cacheme/upstash";
+ *
+ * const cache = createCache({ storages: { local: local(), redis: upstash({ url, token }) } });
+ * ```
+ * @see https://upstash.com/docs/redis/features/restapi
+ */
+export function upstash(options: UpstashOptions): Storage {
+  const { client, send } = options.client === undefined ? ownClient(options.url, options.token) : givenClient(options.client);
+
+  function run(script: RedisScript, keys: string[], args: string[], signal: AbortSignal): Promise<unknown> {
+    const known = send(signal, () => client.evalsha(script.sha1, keys, args));
+    return known.catch((error: unknown) => {
+      if (isNoScript(error)) return send(signal, () => client.eval(script.source, keys, args));
+      throw error;
+    });
+  }
+  async function generate(mode: "raise" | "ensure", names: readonly string[], signal: AbortSignal): Promise<readonly number[]> {
+    if (names.length === 0) return [];
+    return generationsOf(await run(GENERATION_SCRIPT, [...names], [mode], signal), names.length);
+  }
+
+  return {
+    name: "upstash",
+    traits: TRAITS,
+    async read(keys, generations, signal) {
+      const all = [...keys, ...generations];
+      const reply = all.length === 0 ? [] : await send(signal, () => client.mget(all));
+      const items = listOf(reply, all.length);
+      return {
+        slots: items.slice(0, keys.length).map((item) => slotOf(item, textCodec)),
+        generations: items.slice(keys.length).map(generationOf),
+      };
+    },
+    async write(entries, signal) {
+      const outcomes = partsOf(entries).map(async (part) => {
+        const args = writeArguments(part, textCodec).map(String);
+        return writtenOf(await run(WRITE_SCRIPT, part.map(keyOf), args, signal), part.length);
+      });
+      return (await Promise.all(outcomes)).flat();
+    },
+    async remove(keys, signal) {
+      if (keys.length > 0) await send(signal, () => client.unlink(...keys));
+    },
+    async raise(generations, signal) {
+      await generate("raise", generations, signal);
+    },
+    ensure: (generations, signal) => generate("ensure", generations, signal),
+  };
+}
+
+function keyOf(entry: WriteEntry): string {
+  return entry.key;
+}
+
+/** Entries in as few parts as a request's limit allows. */
+function partsOf(entries: readonly WriteEntry[]): readonly (readonly WriteEntry[])[] {
+  const parts: WriteEntry[][] = [];
+  let room = 0;
+  for (const entry of entries) {
+    const chars = Math.ceil(entry.bytes.length / 3) * 4 + entry.key.length + 64;
+    const last = parts.at(-1);
+    if (last === undefined || chars > room) {
+      parts.push([entry]);
+      room = MAX_REQUEST_CHARS - chars;
+    } else {
+      last.push(entry);
+      room -= chars;
+    }
+  }
+  return parts;
+}
+
+interface Sender {
+  readonly client: UpstashClient;
+  send(signal: AbortSignal, command: () => Promise<unknown>): Promise<unknown>;
+}
+
+/**
+ * A client without traps. The driver knows no signal per call, and its signal object, once aborted, answers every call with
+ * a made-up result; its signal function makes the request fail, as it should.
+ *
+ * Invariant: the driver asks for the signal in the turn in which a command is called, so `current` is that call's own.
+ */
+function ownClient(url: unknown, token: unknown): Sender {
+  let current: AbortSignal | undefined;
+  const client = new Redis({
+    url: checkedUrl(url),
+    token: checkedToken(token),
+    enableAutoPipelining: false,
+    automaticDeserialization: false,
+    responseEncoding: false,
+    retry: { retries: 0 },
+    enableTelemetry: false,
+    signal: () => current ?? new AbortController().signal,
+  });
+  return {
+    client,
+    async send(signal, command) {
+      signal.throwIfAborted();
+      current = signal;
+      const reply = command();
+      current = undefined;
+      return reply;
+    },
+  };
+}
+
+function checkedUrl(url: unknown): string {
+  const parsed = typeof url === "string" && URL.canParse(url) ? new URL(url) : undefined;
+  if (typeof url !== "string" || parsed === undefined)
+    throw new TypeError(`url must be an http(s) URL, got ${typeof url === "string" ? "other text" : typeof url}`);
+  if (parsed.protocol !== "https:" && parsed.protocol !== "http:") throw new TypeError(`url must be an http(s) URL, got one of ${parsed.protocol}`);
+  if (parsed.username + parsed.password + parsed.search + parsed.hash !== "" || /\s/.test(url)) {
+    throw new TypeError("url must have no user name, password, query, fragment or blanks, got one with some");
+  }
+  return url;
+}
+
+function checkedToken(token: unknown): string {
+  if (typeof token === "string" && /^\S+$/.test(token)) return token;
+  const got = typeof token !== "string" ? typeof token : token === "" ? "an empty one" : "one with blanks";
+  throw new TypeError(`token must be text without blanks, got ${got}`);
+}
+
+/** Checks what can be seen of a client's settings: each of these silently changes what a call means. */
+function givenClient(client: UpstashClient): Sender {
+  for (const method of ["mget", "unlink", "eval", "evalsha"]) {
+    if (typeof peek(client, method) !== "function") throw new TypeError(`client must be a Redis of @upstash/redis, got something without ${method}()`);
+  }
+  const demands: readonly [setting: string, kept: boolean][] = [
+    ["enableAutoPipelining: false", peek(client, "enableAutoPipelining") !== true],
+    ["automaticDeserialization: false", peek(client, "opts") === undefined || peek(client, "opts", "automaticDeserialization") === false],
+    ["retry: { retries: 0 }", [undefined, 0].includes(attemptsOf(client))],
+    ["no signal, or a function", typeof peek(client, "client", "options", "signal") !== "object"],
+  ];
+  for (const [setting, kept] of demands) if (!kept) throw new TypeError(`client must be made with ${setting}`);
+  return {
+    client,
+    async send(signal, command) {
+      signal.throwIfAborted();
+      return command();
+    },
+  };
+}
+
+function attemptsOf(client: UpstashClient): number | undefined {
+  const attempts = peek(client, "client", "retry", "attempts");
+  return typeof attempts === "number" ? attempts : undefined;
+}
+
+function peek(value: unknown, ...path: readonly string[]): unknown {
+  return path.reduce((at: unknown, name) => (typeof at === "object" && at !== null ? Reflect.get(at, name) : undefined), value);
+}

@@ -1,0 +1,208 @@
+/**
+ * A flight on its way through the remote tiers of a chain, from left to right: one read a tier, and at once what was read is
+ * remembered for the back-fill (the slot's stamp, the generations that stood). It decides whether what it found is an answer,
+ * and hands over to `load.ts` when nothing was, to `settle.ts` when something was.
+ *
+ * Invariant: a tier whose read or `ensure` failed has no capture, and is not written by this flight.
+ * Invariant: a storage that fails, times out or answers garbage is a miss, counted and reported, never an error.
+ *
+ * @module
+ */
+
+import { fullKeyOf } from "./core.ts";
+import type { Binding, Chain, LocalEntry, RemotePart } from "./core.ts";
+import { ageMs, freshLeftMs } from "./entry.ts";
+import type { EntryTimes } from "./entry.ts";
+import { decodeSlot } from "./envelope.ts";
+import type { CacheError } from "./errors.ts";
+import { Operation } from "./flight.ts";
+import type { Call } from "./flight.ts";
+import { keyDigest, storedKey } from "./key.ts";
+import { load } from "./load.ts";
+import type { ReadJob } from "./remote-storage.ts";
+import { admits, settleFound } from "./settle.ts";
+import { stampOf } from "./stamp.ts";
+import type { Slot } from "./storage.ts";
+
+/** What a flight's own read of a tier saw. A storage without conditional writes has no stamp to speak of. */
+export interface Capture {
+  /** `null`: there was no slot; `undefined`: write unconditionally. */
+  readonly stamp: Uint8Array | null | undefined;
+  readonly numbers: readonly number[];
+}
+
+/** How a flight ended. */
+export type Outcome = Found | Failure;
+
+/** A value, and all that a tier needs to know of it. */
+export interface Found {
+  readonly ok: true;
+  readonly value: unknown;
+  /** The storage's name, or `"load"`. */
+  readonly source: string;
+  readonly loaded: boolean;
+  /** Unix ms, just before the load began. */
+  readonly createdAt: number;
+  /** By the monotonic clock: when the load began, or the entry was read. A tier's own time counts from here. */
+  readonly since: number;
+  /** What is left of the entry in the tier that answered, in ms from `since`; `Infinity` after a load. */
+  readonly leftMs: number;
+  readonly costMs: number;
+  readonly guarded: boolean;
+}
+
+/** The error that every waiter gets, unchanged. */
+export interface Failure {
+  readonly ok: false;
+  readonly error: unknown;
+  /** Whether the source was asked. */
+  readonly loaded: boolean;
+}
+
+/** A loader that a caller brought along. */
+export type OwnLoader = () => unknown;
+
+/** One load of one key, with the reads before and the writes after it. */
+export class Flight extends Operation<Outcome> implements ReadJob {
+  readonly binding: Binding;
+  readonly chain: Chain;
+  readonly key: string;
+  readonly params: unknown;
+  readonly fullKey: string;
+  readonly env: unknown;
+  readonly loader: OwnLoader | undefined;
+  readonly startedAt: number;
+  readonly captures: (Capture | undefined)[] = [];
+  /** Older copies are no answer to this flight. */
+  maxAgeMs: number = Number.POSITIVE_INFINITY;
+  /** Cut off from storing: something newer came, or another leader took over. */
+  fenced = false;
+  /** `false` where the value is another operation's to store. */
+  stores = true;
+  settledAt = 0;
+  /** Writes that have not landed. */
+  writing = 0;
+  landed = false;
+  /** Local copies this flight made. */
+  readonly filled: LocalEntry[] = [];
+  onLanded: (() => void) | undefined = undefined;
+  storedKey = "";
+  queuedAt = 0;
+  private position = 0;
+
+  constructor(call: Call, binding: Binding, key: string, params: unknown, env: unknown, loader: OwnLoader | undefined) {
+    super(call);
+    this.binding = binding;
+    this.chain = binding.chain;
+    this.key = key;
+    this.params = params;
+    this.fullKey = fullKeyOf(binding, key);
+    this.env = env;
+    this.loader = loader;
+    this.startedAt = binding.core.clock.monotonic();
+  }
+
+  get names(): readonly string[] {
+    return this.part()?.names ?? [];
+  }
+
+  /** Whether it is still the one flight of its key. */
+  get current(): boolean {
+    return !this.fenced && this.binding.flights.get(this.key) === this;
+  }
+
+  /** Asks the next tier, or the source after the last. */
+  next(): void {
+    const part = this.part();
+    if (!part) return load(this);
+    const stored = storedKey(this.fullKey, part.storage.maxKeyBytes);
+    if (typeof stored === "string") this.ask(part, stored);
+    else
+      stored.then(
+        (short) => this.ask(part, short),
+        () => this.miss(part),
+      );
+  }
+
+  answered(slot: Slot | undefined, asRead: readonly (number | undefined)[], standing: readonly number[] | undefined, ms: number): void {
+    const part = this.part();
+    if (!part) return;
+    part.counters.readTimeMs += ms;
+    if (standing) this.captures[part.index] = { stamp: part.storage.conditional ? (slot ? stampOf(slot.bytes) : null) : undefined, numbers: standing };
+    if (slot) this.decide(part, slot, asRead);
+    else this.miss(part);
+  }
+
+  failed(error: CacheError): void {
+    const part = this.part();
+    if (!part) return;
+    if (error.code === "ERR_STORAGE_TIMEOUT") part.counters.timeoutCount++;
+    else part.counters.errorCount++;
+    this.binding.counters.errorCount++;
+    this.miss(part);
+  }
+
+  private part(): RemotePart | undefined {
+    return this.chain.remotes[this.position];
+  }
+
+  private ask(part: RemotePart, stored: string): void {
+    this.storedKey = stored;
+    part.storage.read(this);
+  }
+
+  private miss(part: RemotePart): void {
+    part.counters.missCount++;
+    this.position++;
+    this.next();
+  }
+
+  private decide(part: RemotePart, slot: Slot, asRead: readonly (number | undefined)[]): void {
+    const { core, owner, spec } = this.binding;
+    const decoded = decodeSlot(slot.bytes, owner, this.fullKey);
+    if (decoded.kind === "foreign") {
+      core.emitter.emit({ type: "identity-mismatch", storage: part.name, node: spec.name, other: decoded.node, key: keyDigest(this.key) });
+      return this.miss(part);
+    }
+    if (decoded.kind === "corrupt") return this.reject(part, decoded.reason);
+    if (decoded.kind === "tombstone" || !isOfGenerations(decoded.generations, asRead)) return this.miss(part);
+    const now = core.clock.now();
+    const leftMs = freshLeftMs(decoded.times, slot.remainingMs, now, part.ttlMs);
+    if (leftMs <= 0 || ageMs(decoded.times.createdAt, now) > this.maxAgeMs) return this.miss(part);
+    const { payload } = decoded;
+    if (payload === null || payload === undefined) return this.hit(part, payload, decoded.times, leftMs, decoded.costMs);
+    let value: unknown;
+    try {
+      value = spec.serializer.decode(payload);
+    } catch {
+      return this.reject(part, "the serializer refused it");
+    }
+    if (!(value instanceof Promise)) return this.hit(part, value, decoded.times, leftMs, decoded.costMs);
+    value.then(
+      (late) => this.hit(part, late, decoded.times, leftMs, decoded.costMs),
+      () => this.reject(part, "the serializer refused it"),
+    );
+  }
+
+  private reject(part: RemotePart, reason: string): void {
+    const { core, spec, counters } = this.binding;
+    part.counters.errorCount++;
+    counters.errorCount++;
+    core.emitter.emit({ type: "entry-rejected", storage: part.name, node: spec.name, key: keyDigest(this.key), reason });
+    this.miss(part);
+  }
+
+  private hit(part: RemotePart, value: unknown, times: EntryTimes, leftMs: number, costMs: number): void {
+    part.counters.hitCount++;
+    const since = this.binding.core.clock.monotonic();
+    const { guarded } = part.storage;
+    settleFound(this, { ok: true, value, source: part.name, loaded: false, createdAt: times.createdAt, since, leftMs, costMs, guarded }, admits(this));
+  }
+}
+
+/** Whether an entry's generations are exactly those that stood when it was read. */
+function isOfGenerations(own: readonly number[], asRead: readonly (number | undefined)[]): boolean {
+  if (own.length !== asRead.length) return false;
+  for (let i = 0; i < own.length; i++) if (own[i] !== asRead[i]) return false;
+  return true;
+}

@@ -1,0 +1,331 @@
+/**
+ * The state of one cache in one isolate: its storages, its nodes as bound to them, and what all calls share (clock, events,
+ * revision, fences). It is data with small helpers; the story is told in `cache.ts`, `chain.ts`, `load.ts`, `settle.ts` and
+ * `replace.ts`.
+ *
+ * @module
+ */
+
+import type { Flight } from "./chain.ts";
+import { systemClock } from "./clock.ts";
+import type { Clock } from "./clock.ts";
+import { describe } from "./duration.ts";
+import { createOwner } from "./envelope.ts";
+import type { Owner } from "./envelope.ts";
+import { CacheError } from "./errors.ts";
+import { createEmitter } from "./events.ts";
+import type { Emitter } from "./events.ts";
+import type { CallHost, Operation } from "./flight.ts";
+import { checkPrefix, fullKey, generationKey, MIN_KEY_BYTES } from "./key.ts";
+import type { LocalSpace, LocalTier } from "./local/local-tier.ts";
+import { specOf } from "./node.ts";
+import type { NodeSpec } from "./node-spec.ts";
+import { createRemoteStorage } from "./remote-storage.ts";
+import type { RemoteHost, RemoteStorage, Revision } from "./remote-storage.ts";
+import type { Refresh } from "./replace.ts";
+import type { Runtime } from "./runtime.ts";
+import { createCounters, tierCounters } from "./stats.ts";
+import type { NodeCounters, TierCounters } from "./stats.ts";
+import { budgetOf } from "./storage-guard.ts";
+import type { Storage } from "./storage.ts";
+import type { CreateCacheOptions, GuardOptions, NodeInfo, StorageOption } from "./types.ts";
+
+/** A value in a local tier. */
+export interface LocalEntry {
+  readonly value: unknown;
+  /** Unix ms, just before the load began. */
+  readonly createdAt: number;
+  /** By the monotonic clock. */
+  readonly freshUntil: number;
+  /** What the flight captured in each remote tier of the chain, by position. */
+  readonly generations: readonly (readonly number[] | undefined)[];
+  /** The revision at which the generations were last compared. */
+  revision: number;
+  /** Whether no tier without guard had a part in it. */
+  readonly guarded: boolean;
+}
+
+/** A local tier of a node. `ttlMs` may be `Infinity`. */
+export interface LocalPart {
+  readonly name: string;
+  readonly ttlMs: number;
+  readonly space: LocalSpace<LocalEntry>;
+  readonly counters: TierCounters;
+}
+
+/** A remote tier of a node. */
+export interface RemotePart {
+  readonly name: string;
+  readonly ttlMs: number;
+  /** Its position among the remote tiers. */
+  readonly index: number;
+  readonly storage: RemoteStorage;
+  readonly counters: TierCounters;
+  /** Generations to read beside the slot; none in a storage without conditional writes. */
+  readonly names: readonly string[];
+}
+
+/** A node's tiers, left to right, as a flight sees them from beginning to end. */
+export interface Chain {
+  readonly locals: readonly LocalPart[];
+  readonly remotes: readonly RemotePart[];
+  /** A cap on how long a flight of this chain may take, in ms. */
+  readonly capMs: number;
+}
+
+/** A node in a cache, under one prefix. Everything isolate-local is kept here, so two nodes never meet. */
+export interface Binding {
+  readonly core: Core;
+  readonly spec: NodeSpec;
+  readonly owner: Owner;
+  readonly counters: NodeCounters;
+  /** Replaced when a storage is registered; a flight keeps the chain it began with. */
+  chain: Chain;
+  /** The leftmost local tier, which answers nearly every call. */
+  nearest: LocalSpace<LocalEntry> | undefined;
+  readonly flights: Map<string, Flight>;
+  readonly refreshes: Map<string, Refresh>;
+  /** The last `set` of a key that still runs, for call order. */
+  readonly turns: Map<string, Operation<object>>;
+  /** Keys that miss and wait for a common `loadAll`. */
+  loading: { readonly at: number; readonly flights: Flight[] } | undefined;
+}
+
+const DEFAULT_PREFIX = "cacheme";
+const STRIPES = 1_024;
+const WEAK_FIRST_MS = 5 * 60_000;
+
+/** One cache in one isolate. */
+export class Core implements RemoteHost, CallHost {
+  readonly runtime: Runtime;
+  readonly clock: Clock;
+  readonly emitter: Emitter;
+  readonly requestScoped: boolean;
+  readonly revision: Revision = { value: 0 };
+  readonly prefix: string;
+  closed = false;
+  /** Whether a key was read or written yet. */
+  used = false;
+  private readonly guard: GuardOptions | undefined;
+  private readonly options: Map<string, StorageOption>;
+  private readonly spaces = new WeakMap<LocalSpace<LocalEntry>, LocalTier>();
+  private readonly opened = new Map<string, LocalTier | RemoteStorage>();
+  private readonly bindings = new Map<string, Map<NodeInfo, Binding>>();
+  private readonly counters = new Map<string, NodeCounters>();
+  // Counts fences by a hash of the key: a bounded memory in which two keys may share a count. A `set` that shares one with
+  // a fenced key gives up its local copy, which costs a read and harms nothing.
+  private readonly fences = new Uint32Array(STRIPES);
+  private toldOfWaitUntil = false;
+
+  constructor(runtime: Runtime, options: CreateCacheOptions<string, unknown>) {
+    this.runtime = runtime;
+    this.requestScoped = runtime.requestScoped;
+    this.clock = { ...systemClock, ...withoutUndefined(options.clock) };
+    this.emitter = createEmitter(readFunction(options.onEvent, "onEvent"));
+    this.prefix = options.prefix ?? DEFAULT_PREFIX;
+    checkPrefix(this.prefix);
+    if (typeof options.storages !== "object" || options.storages === null)
+      throw new TypeError(`createCache: storages must be an object, got ${describe(options.storages)}`);
+    this.guard = options.guard;
+    this.options = new Map(Object.entries(options.storages));
+    for (const [name, storage] of this.options) this.checkStorage(name, storage);
+  }
+
+  /** @throws TypeError for what is neither a storage, a local tier nor a function. */
+  checkStorage(name: string, storage: unknown): void {
+    if (name === "load") throw new TypeError(`createCache: a storage cannot be named "load", because lookup().source uses that word for the source`);
+    if (typeof storage === "function") return;
+    if (!isLocal(storage) && !isStorage(storage))
+      throw new TypeError(`createCache: storages[${describe(name)}] must be a storage, local() or a function that makes one, got ${describe(storage)}`);
+    if (!isLocal(storage)) budgetOf(storage, this.guard);
+  }
+
+  register(name: string, storage: StorageOption): void {
+    this.checkStorage(name, storage);
+    this.options.set(name, storage);
+    this.opened.delete(name);
+    for (const bound of this.bindings.values()) for (const binding of bound.values()) this.bindChain(binding);
+  }
+
+  /** The nodes under one prefix. */
+  boundUnder(prefix: string): Map<NodeInfo, Binding> {
+    let bound = this.bindings.get(prefix);
+    if (!bound) {
+      bound = new Map();
+      this.bindings.set(prefix, bound);
+    }
+    return bound;
+  }
+
+  /** Binds a node at its first use. @throws TypeError for what is no node, and for a chain that cannot be. */
+  bind(node: NodeInfo, prefix: string): Binding {
+    const spec = specOf(node);
+    if (!spec) throw new TypeError("not a reference to a node: pass what calling a node gives, as in cache.get(UserInfo(1))");
+    const binding: Binding = {
+      core: this,
+      spec,
+      owner: createOwner(spec.name, spec.version, prefix),
+      counters: this.countersOf(spec.name),
+      chain: { locals: [], remotes: [], capMs: 0 },
+      nearest: undefined,
+      flights: new Map(),
+      refreshes: new Map(),
+      turns: new Map(),
+      loading: undefined,
+    };
+    this.bindChain(binding);
+    this.boundUnder(prefix).set(node, binding);
+    this.used = true;
+    return binding;
+  }
+
+  countersOf(node: string): NodeCounters {
+    let counters = this.counters.get(node);
+    if (!counters) {
+      counters = createCounters();
+      this.counters.set(node, counters);
+    }
+    return counters;
+  }
+
+  /** Counters of the nodes served, by name. */
+  allCounters(): ReadonlyMap<string, NodeCounters> {
+    return this.counters;
+  }
+
+  nodes(): NodeInfo[] {
+    return [...new Set([...this.bindings.values()].flatMap((bound) => [...bound.keys()]))];
+  }
+
+  /** Keys with a load, a refresh or a set under way, over all nodes. */
+  inFlight(): number {
+    const all = [...this.bindings.values()].flatMap((bound) => [...bound.values()]);
+    return all.reduce((sum, { flights, refreshes, turns }) => sum + flights.size + refreshes.size + turns.size, 0);
+  }
+
+  remotes(): RemoteStorage[] {
+    return [...this.opened.values()].flatMap((opened) => (isLocal(opened) ? [] : [opened]));
+  }
+
+  /** Cuts off what runs for a key: it may still answer its callers, but stores nothing, and nobody joins it. */
+  fence(binding: Binding, key: string): void {
+    const flight = binding.flights.get(key);
+    if (flight) {
+      flight.fenced = true;
+      binding.flights.delete(key);
+    }
+    const stripe = this.stripe(key);
+    this.fences[stripe] = (this.fences[stripe] ?? 0) + 1;
+  }
+
+  /** A number that changes when the key is fenced. */
+  mark(key: string): number {
+    return this.fences[this.stripe(key)] ?? 0;
+  }
+
+  private stripe(key: string): number {
+    let hash = key.length;
+    for (let i = 0; i < key.length && i < 64; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+    return (hash >>> 8) & (STRIPES - 1);
+  }
+
+  lacksWaitUntil(): void {
+    if (this.toldOfWaitUntil) return;
+    this.toldOfWaitUntil = true;
+    this.emitter.emit({ type: "no-wait-until", remedy: "pass waitUntil to createCache or to cache.with; until then every call waits for its own writes" });
+  }
+
+  private bindChain(binding: Binding): void {
+    const { spec, owner, counters } = binding;
+    const generation = [generationKey(owner.prefix, spec.name)];
+    const locals: LocalPart[] = [];
+    const remotes: RemotePart[] = [];
+    for (const { storage: name, ttlMs: ttl } of spec.caches) {
+      const storage = this.open(name, spec.name);
+      if (isLocal(storage) && remotes.length > 0)
+        throw new TypeError(`node ${describe(spec.name)}: the local tier ${describe(name)} must stand left of the remote ones`);
+      if (ttl === 0) continue;
+      const ttlMs = ttl ?? Number.POSITIVE_INFINITY;
+      const part = { name, ttlMs, counters: tierCounters(counters, name) };
+      if (isLocal(storage))
+        locals.push({ ...part, space: binding.chain.locals.find((old) => old.name === name && this.owns(old, storage))?.space ?? this.space(storage) });
+      else remotes.push({ ...part, index: remotes.length, storage, names: storage.conditional ? generation : [] });
+    }
+    const budgets = remotes.reduce((sum, { storage }) => sum + storage.budgetMs, 0);
+    binding.chain = { locals, remotes, capMs: spec.hardTimeoutMs + 3 * budgets };
+    binding.nearest = locals[0]?.space;
+    this.reportWeakFirst(spec.name, remotes);
+  }
+
+  private space(tier: LocalTier): LocalSpace<LocalEntry> {
+    const space = tier.space<LocalEntry>((entry) => entry.value);
+    this.spaces.set(space, tier);
+    return space;
+  }
+
+  private owns(part: LocalPart, tier: LocalTier): boolean {
+    return this.spaces.get(part.space) === tier;
+  }
+
+  private open(name: string, node: string): LocalTier | RemoteStorage {
+    const opened = this.opened.get(name);
+    if (opened) return opened;
+    const option = this.options.get(name);
+    if (!option)
+      throw new TypeError(
+        `node ${describe(node)}: unknown storage ${describe(name)}; this cache has ${[...this.options.keys()].map(describe).join(", ") || "none"}`,
+      );
+    const storage = typeof option === "function" ? option() : option;
+    if (typeof option === "function") this.checkStorage(name, storage);
+    const made = isLocal(storage) ? storage : this.wrap(name, storage);
+    this.opened.set(name, made);
+    return made;
+  }
+
+  private wrap(name: string, storage: Storage): RemoteStorage {
+    const { traits } = storage;
+    if (this.requestScoped && traits.scope === "request")
+      throw new TypeError(`storage ${describe(name)} holds sockets, which on this runtime belong to one request; use one that speaks HTTP`);
+    if (traits.maxKeyBytes !== undefined && traits.maxKeyBytes < MIN_KEY_BYTES)
+      throw new TypeError(`storage ${describe(name)}: maxKeyBytes must be at least ${MIN_KEY_BYTES}, got ${traits.maxKeyBytes}`);
+    return createRemoteStorage(this, name, storage, budgetOf(storage, this.guard));
+  }
+
+  private reportWeakFirst(node: string, remotes: readonly RemotePart[]): void {
+    const weak = remotes.find(
+      ({ storage, ttlMs, index }) => !storage.guarded && ttlMs > WEAK_FIRST_MS && remotes.some((right) => right.index > index && right.storage.guarded),
+    );
+    if (weak) this.emitter.emit({ type: "weak-tier-first", node, storage: weak.name });
+  }
+}
+
+/** The full key of a node's key under the binding's prefix. */
+export function fullKeyOf(binding: Binding, key: string): string {
+  return fullKey(binding.owner.prefix, key, binding.owner.version);
+}
+
+/** What every call rejects with after `close`. */
+export function closedError(): CacheError {
+  return new CacheError("ERR_CLOSED", "the cache was closed");
+}
+
+function isLocal(storage: unknown): storage is LocalTier {
+  return typeof storage === "object" && storage !== null && "kind" in storage && storage.kind === "local";
+}
+
+function isStorage(storage: unknown): storage is Storage {
+  if (typeof storage !== "object" || storage === null) return false;
+  const { name, traits, read, write, remove, raise } = storage as Partial<Record<keyof Storage, unknown>>;
+  return (
+    typeof name === "string" && typeof traits === "object" && traits !== null && [read, write, remove, raise].every((method) => typeof method === "function")
+  );
+}
+
+function readFunction<F>(value: F | undefined, option: string): F | undefined {
+  if (value !== undefined && typeof value !== "function") throw new TypeError(`createCache: ${option} must be a function, got ${describe(value)}`);
+  return value;
+}
+
+function withoutUndefined<T extends object>(options: T | undefined): Partial<T> {
+  return Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined)) as Partial<T>;
+}

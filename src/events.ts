@@ -1,0 +1,63 @@
+/**
+ * What the cache reports instead of throwing or printing. Events carry node names and an 8-digit digest of a key, never a
+ * key, a value or a secret. An observer that throws is counted and otherwise ignored.
+ *
+ * @module
+ */
+
+import type { CacheError } from "./errors.ts";
+
+/** Why a value was handed out but not stored. */
+export type NotStoredReason = "serializer" | "size" | "hook" | "too-late";
+
+/** Something an operator may want to know. */
+export type CacheEvent =
+  /** A call to a storage failed or ran out of its budget. The callers got their value elsewhere. */
+  | {
+      readonly type: "storage-failed";
+      readonly storage: string;
+      readonly operation: "read" | "write" | "remove" | "ensure" | "raise";
+      readonly error: CacheError;
+    }
+  /** Stored bytes that are no entry, or that the serializer did not take back. Treated as a miss. */
+  | { readonly type: "entry-rejected"; readonly storage: string; readonly node: string; readonly key: string; readonly reason: string }
+  /** A stored entry of another node, version or key under this node's key. Treated as a miss; names both nodes. */
+  | { readonly type: "identity-mismatch"; readonly storage: string; readonly node: string; readonly other: string; readonly key: string }
+  /** A value was answered and not stored. */
+  | {
+      readonly type: "not-stored";
+      readonly node: string;
+      readonly key: string;
+      readonly reason: NotStoredReason;
+      readonly storage?: string;
+      readonly error?: CacheError;
+    }
+  /** A request that led a load fell silent, and another took over. */
+  | { readonly type: "leader-lost"; readonly node: string; readonly key: string }
+  /** Once per cache: requests own their I/O here, and no `waitUntil` was given, so writes are awaited. */
+  | { readonly type: "no-wait-until"; readonly remedy: string }
+  /** Once per node: a storage without guard stands left of a guarded one and keeps values for more than five minutes. */
+  | { readonly type: "weak-tier-first"; readonly node: string; readonly storage: string };
+
+/** Hands events to one observer. */
+export interface Emitter {
+  emit(event: CacheEvent): void;
+  /** How often the observer threw. */
+  failures(): number;
+}
+
+/** An emitter for `onEvent`. */
+export function createEmitter(observer: ((event: CacheEvent) => void) | undefined): Emitter {
+  let failed = 0;
+  return {
+    emit(event) {
+      if (!observer) return;
+      try {
+        observer(event);
+      } catch {
+        failed++;
+      }
+    },
+    failures: () => failed,
+  };
+}

@@ -1,0 +1,134 @@
+/**
+ * `local()`: the isolate-local tier as users make it, for a cache or alone. It checks the options and joins a store
+ * (`slots.ts`) with an eviction policy. It holds values by reference, in this isolate only, until they expire, are evicted
+ * or the isolate ends; it starts no timers and reads no clock at construction, so it may stand at module scope.
+ *
+ * @module
+ */
+import type { Clock } from "../clock.ts";
+import { systemClock } from "../clock.ts";
+import type { Duration } from "../duration.ts";
+import { describe, toMs } from "../duration.ts";
+import type { LocalTier } from "./local-tier.ts";
+import { lru } from "./lru.ts";
+import type { EvictionPolicy } from "./policy.ts";
+import { Slots } from "./slots.ts";
+import { tinyLfu } from "./tinylfu.ts";
+
+const POLICIES = { "w-tinylfu": tinyLfu, lru } as const;
+const DEFAULT_MAX_ENTRIES = 10_000;
+/** What one `Map` can hold in V8. */
+const LARGEST_MAX_ENTRIES = 2 ** 24;
+
+/** Options of {@link local}. */
+export interface LocalOptions<Value = unknown> {
+  /**
+   * Which entry goes when the tier is full. `"w-tinylfu"` keeps what is asked for often and resists scans, `"lru"` keeps
+   * what was asked for last. Default: `"w-tinylfu"`.
+   */
+  readonly policy?: "w-tinylfu" | "lru" | EvictionPolicy | undefined;
+  /** Most entries, 1 to 2^24. Memory grows with use, it is not reserved. Default: 10,000. */
+  readonly maxEntries?: number | undefined;
+  /** Most weight, a whole number of at least 1; needs `weigh`. `maxEntries` holds as well. Default: no limit. */
+  readonly maxBytes?: number | undefined;
+  /**
+   * The weight of a value in bytes, at least 0; fractions round up. It runs once for each value stored. If it throws or
+   * returns anything else, the value is not stored and an older one under the same key is gone.
+   */
+  readonly weigh?: ((value: Value, key: string) => number) | undefined;
+  /** Where stand-alone calls take the time from; only `monotonic` is read. Default: the host's clock. */
+  readonly clock?: Partial<Clock> | undefined;
+}
+
+/**
+ * A local tier, which a cache's nodes share by way of {@link LocalTier}, and which is also of use alone: the methods here
+ * work on a space of their own and never meet the entries of nodes, but share the tier's bounds with them.
+ */
+export interface LocalStorage<Value = unknown> extends LocalTier {
+  /** The value, counted as an access, or `undefined` if absent or expired. */
+  get(key: string): Value | undefined;
+  /**
+   * Stores a value for `ttl` (milliseconds or `"30s"`; `null`, `Infinity` or left out: no end).
+   *
+   * @returns `false` if it was not stored: its ttl is 0, or it is heavier than `maxBytes`. An older value is gone then.
+   * @throws TypeError naming `key` or `ttl` (nothing has changed then), or what `weigh` throws.
+   */
+  set(key: string, value: Value, ttl?: Duration | null): boolean;
+  /** Removes a key; `true` if it was there. */
+  delete(key: string): boolean;
+  /** Whether the key has a live value, a stored `undefined` included. Does not count as an access. */
+  has(key: string): boolean;
+}
+
+/**
+ * Makes an isolate-local tier with a fixed upper bound. Every operation takes constant time.
+ *
+ * It does not copy values: whoever changes one changes it for everybody. Expired entries count in `size` until they are met
+ * or evicted. Other isolates never see its entries.
+ *
+ * Invariant: at no time does it hold more than `maxEntries` entries or weigh more than `maxBytes`.
+ *
+ * @throws TypeError naming the option and the value.
+ *
+ * @example
+ * ```ts
+ * import { local } from "cacheme";
+ *
+ * const pages = local<string>({ maxEntries: 500, maxBytes: 8_000_000, weigh: (page, key) => 2 * (page.length + key.length) });
+ * pages.set("/about", "<h1>About</h1>", "5m");
+ * pages.get("/about"); // "<h1>About</h1>"
+ * ```
+ */
+export function local<Value = unknown>(options: LocalOptions<Value> = {}): LocalStorage<Value> {
+  if (typeof options !== "object" || options === null) throw new TypeError(`options must be an object, got ${describe(options)}`);
+  const { maxEntries = DEFAULT_MAX_ENTRIES, maxBytes, clock = systemClock } = options;
+  const policy = policyOf(options.policy);
+  checkWhole("maxEntries", maxEntries, LARGEST_MAX_ENTRIES);
+  if (maxBytes !== undefined) checkWhole("maxBytes", maxBytes, Number.MAX_SAFE_INTEGER);
+  if (options.weigh !== undefined && typeof options.weigh !== "function") throw new TypeError(`weigh must be a function, got ${describe(options.weigh)}`);
+  if (maxBytes !== undefined && options.weigh === undefined) throw new TypeError(`maxBytes needs weigh, got maxBytes ${maxBytes} alone`);
+  if (typeof clock !== "object" || clock === null) throw new TypeError(`clock must be an object with a monotonic function, got ${describe(clock)}`);
+  // What a tier holds is for its owner to say; nodes that share it store values of other types, which `weigh` has to expect.
+  const weigh = options.weigh as ((value: unknown, key: string) => number) | undefined;
+  return storage<Value>(new Slots({ maxEntries, maxBytes: maxBytes ?? Number.POSITIVE_INFINITY, weigh }, policy), clock);
+}
+
+function storage<Value>(slots: Slots, clock: Partial<Clock>): LocalStorage<Value> {
+  const own = slots.space<Value>();
+  const monotonic = () => (clock.monotonic === undefined ? systemClock.monotonic() : clock.monotonic());
+  // Reading the clock costs more than a hit: it is left alone until something of this space can expire.
+  let timed = false;
+  const now = () => (timed ? monotonic() : Number.NEGATIVE_INFINITY);
+  return {
+    kind: "local",
+    space: (unwrap) => slots.space(unwrap),
+    get size() {
+      return slots.size;
+    },
+    get bytes() {
+      return slots.bytes;
+    },
+    clear: () => slots.clear(),
+    get: (key) => own.get(key, now()),
+    set: (key, value, ttl = null) => {
+      if (typeof key !== "string") throw new TypeError(`key must be a string, got ${describe(key)}`);
+      const ttlMs = toMs(ttl, "ttl");
+      timed ||= ttlMs !== null;
+      const setAt = monotonic();
+      return own.set(key, value, ttlMs === null ? Number.POSITIVE_INFINITY : setAt + ttlMs, setAt);
+    },
+    delete: (key) => own.delete(key),
+    has: (key) => own.has(key, now()),
+  };
+}
+
+function policyOf(policy: LocalOptions["policy"] = "w-tinylfu"): EvictionPolicy {
+  if (policy === "w-tinylfu" || policy === "lru") return POLICIES[policy];
+  if (typeof policy === "object" && policy !== null && typeof policy.create === "function") return policy;
+  throw new TypeError(`policy must be "w-tinylfu", "lru" or a policy object, got ${describe(policy)}`);
+}
+
+function checkWhole(option: string, value: number, most: number): void {
+  if (Number.isInteger(value) && value >= 1 && value <= most) return;
+  throw new TypeError(`${option} must be a whole number from 1 to ${most}, got ${describe(value)}`);
+}

@@ -1,0 +1,90 @@
+/**
+ * How often keys were asked for lately, in about 8 bytes for each: a count-min sketch (Cormode and Muthukrishnan, 2005) of
+ * 4-bit counters in 4 rows. A key's four counters lie in one block of 64 bytes, so that counting touches one cache line. It
+ * takes hashes, not keys, and does not decide when to age: its owner does, as in TinyLFU.
+ *
+ * @module
+ */
+
+/** The largest count. */
+export const MAX_COUNT = 15;
+
+const ROWS = 4;
+/** A block is 16 words of 32 bits; a row has 4 of them, which hold 32 counters. */
+const BLOCK_WORDS = 16;
+const KEYS_PER_BLOCK = 8;
+const MIN_CAPACITY = 64;
+
+/**
+ * Counts for about `capacity` keys.
+ *
+ * Invariant: an estimate is never below the true count (up to 15, halved as often as the sketch was), and may be above it.
+ * Invariant: the number of blocks is a power of two, and a key's block is given by the low bits of its hash. Hence a table
+ * can be doubled by repeating it, without changing any estimate.
+ */
+export class Sketch {
+  table: Int32Array<ArrayBuffer>;
+  private blockMask: number;
+
+  constructor(capacity: number) {
+    const blocks = blocksFor(capacity);
+    this.blockMask = blocks - 1;
+    this.table = new Int32Array(blocks * BLOCK_WORDS);
+  }
+
+  /** Enlarges the sketch for more keys; every estimate stays as it was. It never shrinks. */
+  grow(capacity: number): void {
+    const blocks = blocksFor(capacity);
+    if (blocks <= this.blockMask + 1) return;
+    const table = new Int32Array(blocks * BLOCK_WORDS);
+    for (let start = 0; start < table.length; start += this.table.length) table.set(this.table, start);
+    this.table = table;
+    this.blockMask = blocks - 1;
+  }
+
+  /** Raises a key's counters by `count`, at most to 15. */
+  add(hash: number, count: number): void {
+    const table = this.table;
+    const base = (hash & this.blockMask) * BLOCK_WORDS;
+    const lanes = lanesOf(hash);
+    for (let row = 0; row < ROWS; row++) {
+      // Of the row's 8 bits, two choose the word and three the counter in it; a counter is 4 bits, so those three are taken in place.
+      const lane = lanes >>> (row * 8);
+      const index = base + row * 4 + (lane & 3);
+      const shift = lane & 28;
+      const word = table[index] ?? 0;
+      const raise = Math.min(count, MAX_COUNT - ((word >>> shift) & MAX_COUNT));
+      table[index] = (word + (raise << shift)) | 0;
+    }
+  }
+
+  /** The estimated count, 0 to 15. */
+  frequency(hash: number): number {
+    const table = this.table;
+    const base = (hash & this.blockMask) * BLOCK_WORDS;
+    const lanes = lanesOf(hash);
+    let least = MAX_COUNT;
+    for (let row = 0; row < ROWS; row++) {
+      const lane = lanes >>> (row * 8);
+      const word = table[base + row * 4 + (lane & 3)] ?? 0;
+      least = Math.min(least, (word >>> (lane & 28)) & MAX_COUNT);
+    }
+    return least;
+  }
+
+  /** Halves every count, rounding down. It walks the whole table. */
+  halve(): void {
+    const table = this.table;
+    for (let index = 0; index < table.length; index++) table[index] = ((table[index] ?? 0) >>> 1) & 0x77777777;
+  }
+}
+
+function blocksFor(capacity: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(capacity, MIN_CAPACITY) / KEYS_PER_BLOCK));
+}
+
+/** Four bytes that choose a counter in each row, made of the hash's upper bits first, because the lower ones chose the block. */
+function lanesOf(hash: number): number {
+  const mixed = Math.imul(hash ^ (hash >>> 15), 0x735a2d97);
+  return mixed ^ (mixed >>> 15);
+}

@@ -1,0 +1,257 @@
+/**
+ * A storage as the core uses it: jobs in, batched and guarded calls out, and the memory of the generations that were read.
+ * It relies on the port, the lanes and the guard. It does not know what is in a slot, nor who waits for a job.
+ *
+ * @module
+ */
+
+import { createLanes } from "./batch.ts";
+import type { Job, Lane } from "./batch.ts";
+import type { Clock } from "./clock.ts";
+import { CacheError } from "./errors.ts";
+import type { Emitter } from "./events.ts";
+import type { Runtime } from "./runtime.ts";
+import { callWithin, wrap } from "./storage-guard.ts";
+import type { Operation } from "./storage-guard.ts";
+import type { Slot, Storage, WriteEntry } from "./storage.ts";
+
+/** A slot to read, with the generations that its node needs. */
+export interface ReadJob extends Job {
+  readonly names: readonly string[];
+  /**
+   * @param asRead the generations beside the slot; `undefined` where one was missing.
+   * @param standing the same after missing ones were made; `undefined` if that failed, and then the tier must not be written.
+   */
+  answered(slot: Slot | undefined, asRead: readonly (number | undefined)[], standing: readonly number[] | undefined, ms: number): void;
+  failed(error: CacheError): void;
+}
+
+/** A slot to write. */
+export interface WriteJob extends Job {
+  /** The slot, made when the call is sent; `undefined` if it must not be sent any more. */
+  prepare(): WriteEntry | undefined;
+  /** `true` stored, `false` refused, `undefined` if the storage cannot tell. */
+  written(stored: boolean | undefined, ms: number): void;
+  failed(error: CacheError): void;
+}
+
+/** A slot to remove, in storages without conditional writes. */
+export interface RemoveJob extends Job {
+  removed(): void;
+  failed(error: CacheError): void;
+}
+
+/** Counts every change of what is remembered of generations, so that a local entry needs one comparison to be trusted. */
+export interface Revision {
+  value: number;
+}
+
+interface Known {
+  number: number;
+  /** Order of events in the isolate; a reply counts if its read was sent after this. */
+  learnedAt: number;
+}
+
+/** What a remote storage needs from its cache. */
+export interface RemoteHost {
+  readonly runtime: Runtime;
+  readonly clock: Clock;
+  readonly emitter: Emitter;
+  readonly revision: Revision;
+}
+
+/** A guarded, batching storage. */
+export interface RemoteStorage {
+  readonly storage: Storage;
+  readonly budgetMs: number;
+  /** Conditional writes, and with them tombstones and generations. */
+  readonly conditional: boolean;
+  /** Conditional and strong: the tier cannot bring an old value back. */
+  readonly guarded: boolean;
+  readonly minTtlMs: number;
+  readonly maxKeyBytes: number;
+  readonly maxValueBytes: number;
+  read(job: ReadJob): void;
+  write(job: WriteJob): void;
+  remove(job: RemoveJob): void;
+  /** Whether generations captured earlier are, as far as this isolate knows, the ones that stand. */
+  stands(names: readonly string[], numbers: readonly number[]): boolean;
+}
+
+/** Wraps a storage for a cache. */
+export function createRemoteStorage(host: RemoteHost, name: string, storage: Storage, budgetMs: number): RemoteStorage {
+  const { traits } = storage;
+  const { clock } = host;
+  const conditional = traits.conditional === true;
+  const maxBatch = traits.maxBatch ?? Number.POSITIVE_INFINITY;
+  const known = new Map<string, Known>();
+  const lanes = createLanes(host.runtime, clock);
+  let order = 0;
+  // Set while the last call to end ran out of its budget. Jobs that waited for such a call have spent their own budget.
+  let hangs = false;
+
+  function call<T>(operation: Operation, secrets: readonly string[], run: (signal: AbortSignal) => Promise<T>, since?: number): Promise<T> {
+    const waited = hangs && since !== undefined ? clock.monotonic() - since : 0;
+    return callWithin(clock, Math.max(1, budgetMs - waited), name, operation, secrets, run);
+  }
+  function report(operation: Operation, error: unknown): CacheError {
+    const wrapped = error instanceof CacheError ? error : wrap(error, name, operation, []);
+    hangs = wrapped.code === "ERR_STORAGE_TIMEOUT";
+    host.emitter.emit({ type: "storage-failed", storage: name, operation, error: wrapped });
+    return wrapped;
+  }
+  function queue<J extends Job>(lane: Lane<J>): (job: J) => void {
+    return (job) => {
+      job.queuedAt = clock.monotonic();
+      lane.add(job);
+    };
+  }
+
+  /** A higher number replaces what is remembered, and so does any number that was asked for after the remembered one was learned. */
+  function learn(names: readonly string[], numbers: readonly (number | undefined)[], sentAt: number): void {
+    for (const [index, generation] of names.entries()) {
+      const number = numbers[index];
+      if (number === undefined) continue;
+      const own = known.get(generation);
+      if (own && number <= own.number && sentAt <= own.learnedAt) continue;
+      if (own?.number !== number) host.revision.value++;
+      known.set(generation, { number, learnedAt: ++order });
+    }
+  }
+
+  /** Makes the missing generations at once, before anything to the right is asked. */
+  async function complete(names: readonly string[], asRead: readonly (number | undefined)[]): Promise<readonly number[] | undefined> {
+    const missing = names.filter((_, index) => asRead[index] === undefined);
+    const sentAt = ++order;
+    try {
+      const made = await call(
+        "ensure",
+        missing,
+        (signal) => storage.ensure?.(missing, signal) ?? Promise.reject(new TypeError("a conditional storage needs ensure")),
+      );
+      checkLength(made, missing.length, name, "ensure");
+      learn(missing, made, sentAt);
+      let next = 0;
+      return asRead.map((number) => number ?? made[next++] ?? 0);
+    } catch (error) {
+      report("ensure", error);
+      return undefined;
+    }
+  }
+
+  async function sendReads(jobs: readonly ReadJob[]): Promise<void> {
+    const keys = jobs.map((job) => job.storedKey);
+    const names = namesOf(jobs);
+    const sentAt = ++order;
+    const began = clock.monotonic();
+    try {
+      const { slots, generations } = await call("read", keys, (signal) => storage.read(keys, names, signal), jobs[0]?.queuedAt);
+      const ms = clock.monotonic() - began;
+      checkLength(slots, keys.length, name, "read");
+      checkLength(generations, names.length, name, "read");
+      hangs = false;
+      learn(names, generations, sentAt);
+      const standing = isComplete(generations) ? generations : await complete(names, generations);
+      const pick = picker(names);
+      tell(jobs, (job, index) => job.answered(slots[index], pick(job.names, generations), standing && pick(job.names, standing), ms), "read");
+    } catch (error) {
+      const reported = report("read", error);
+      for (const job of jobs) job.failed(reported);
+    }
+  }
+
+  async function sendWrites(jobs: readonly WriteJob[]): Promise<void> {
+    const entries: WriteEntry[] = [];
+    const sent: WriteJob[] = [];
+    for (const job of jobs) {
+      const entry = job.prepare();
+      if (!entry) continue;
+      entries.push(entry);
+      sent.push(job);
+    }
+    if (entries.length === 0) return;
+    const began = clock.monotonic();
+    try {
+      const keys = entries.map(({ key }) => key);
+      const stored = await call("write", keys, (signal) => storage.write(entries, signal), jobs[0]?.queuedAt);
+      const ms = clock.monotonic() - began;
+      checkLength(stored, entries.length, name, "write");
+      hangs = false;
+      tell(sent, (job, index) => job.written(stored[index], ms), "write");
+    } catch (error) {
+      const reported = report("write", error);
+      for (const job of sent) job.failed(reported);
+    }
+  }
+
+  async function sendRemoves(jobs: readonly RemoveJob[]): Promise<void> {
+    const keys = [...new Set(jobs.map((job) => job.storedKey))];
+    try {
+      await call("remove", keys, (signal) => storage.remove(keys, signal), jobs[0]?.queuedAt);
+      hangs = false;
+      tell(jobs, (job) => job.removed(), "remove");
+    } catch (error) {
+      const reported = report("remove", error);
+      for (const job of jobs) job.failed(reported);
+    }
+  }
+
+  /** Hands the answers out. What one job throws is that job's failure and harms no other. */
+  function tell<J extends ReadJob | WriteJob | RemoveJob>(jobs: readonly J[], hand: (job: J, index: number) => void, operation: Operation): void {
+    for (const [index, job] of jobs.entries()) {
+      try {
+        hand(job, index);
+      } catch (error) {
+        job.failed(wrap(error, name, operation, [job.storedKey]));
+      }
+    }
+  }
+
+  const reads: Lane<ReadJob> = lanes.lane({ maxBatch, allowRepeats: true, send: sendReads });
+  const writes: Lane<WriteJob> = lanes.lane({ maxBatch, allowRepeats: false, send: sendWrites });
+  const removes: Lane<RemoveJob> = lanes.lane({ maxBatch, allowRepeats: true, send: sendRemoves });
+
+  return {
+    storage,
+    budgetMs,
+    conditional,
+    guarded: conditional && traits.consistency === "strong",
+    minTtlMs: traits.minTtlMs ?? 1,
+    maxKeyBytes: traits.maxKeyBytes ?? Number.POSITIVE_INFINITY,
+    maxValueBytes: traits.maxValueBytes ?? Number.POSITIVE_INFINITY,
+    read: queue(reads),
+    write: queue(writes),
+    remove: queue(removes),
+    stands: (names, numbers) => names.every((generation, index) => (known.get(generation)?.number ?? numbers[index]) === numbers[index]),
+  };
+}
+
+/** The generations that a batch needs, each once. Nearly always all jobs are of one node and share one list. */
+function namesOf(jobs: readonly ReadJob[]): readonly string[] {
+  const first = jobs[0]?.names ?? [];
+  if (jobs.every(({ names }) => names === first)) return first;
+  return [...new Set(jobs.flatMap(({ names }) => names))];
+}
+
+/** Picks a job's generations out of a batch's; lists stay shared where they are the same. */
+function picker(all: readonly string[]): <N>(names: readonly string[], numbers: readonly N[]) => readonly N[] {
+  const places = new Map(all.map((name, index) => [name, index]));
+  return <N>(names: readonly string[], numbers: readonly N[]) => {
+    if (names === all) return numbers;
+    return numbers.length === 0 ? numbers : names.flatMap((name) => numbers.slice(places.get(name) ?? 0, (places.get(name) ?? 0) + 1));
+  };
+}
+
+function isComplete(numbers: readonly (number | undefined)[]): numbers is readonly number[] {
+  return numbers.every((number) => number !== undefined);
+}
+
+/** A reply of the wrong length cannot be matched to its keys; it is an error of the whole batch. */
+function checkLength(reply: readonly unknown[], expected: number, storage: string, operation: Operation): void {
+  if (Array.isArray(reply) && reply.length === expected) return;
+  const code = operation === "read" ? "ERR_STORAGE_READ" : "ERR_STORAGE_WRITE";
+  throw new CacheError(
+    code,
+    `storage ${JSON.stringify(storage)}: ${operation} answered ${Array.isArray(reply) ? reply.length : "no list"} where ${expected} were asked for`,
+  );
+}

@@ -1,0 +1,54 @@
+/**
+ * The only file that knows the host. This is the variant for hosts where a promise may be awaited from anywhere (Node, Deno,
+ * Bun, browsers); `runtime.workerd.ts` and `runtime.edge-light.ts` stand in for it by export condition. It does no I/O and
+ * reads no environment.
+ *
+ * @module
+ */
+
+/** What the core has to know about its host. */
+export interface Runtime {
+  /**
+   * `true` where a call to a storage is I/O of the request that made it and dies with it, without running another line.
+   *
+   * Invariant: where it is `true`, `scheduleDrain` runs before any other request can run a line.
+   */
+  readonly requestScoped: boolean;
+  /** Keeps the present request alive until a promise settles; may throw outside of a request. */
+  readonly waitUntil: ((promise: Promise<unknown>) => void) | undefined;
+  /** Runs `run` once all keys that belong to the present drain have been asked for. */
+  scheduleDrain(run: () => void): void;
+}
+
+interface Host {
+  readonly setImmediate?: ((run: () => void) => unknown) | undefined;
+}
+
+function turnOfTheEventLoop(): (run: () => void) => void {
+  const { setImmediate } = globalThis as Host;
+  if (typeof setImmediate === "function") return (run) => void setImmediate(run);
+  if (typeof MessageChannel !== "function") return (run) => void setTimeout(run, 0);
+  const waiting: (() => void)[] = [];
+  let port: MessagePort | undefined;
+  return (run) => {
+    if (!port) {
+      const channel = new MessageChannel();
+      channel.port1.onmessage = () => waiting.shift()?.();
+      port = channel.port2;
+    }
+    waiting.push(run);
+    port.postMessage(0);
+  };
+}
+
+/** The host this module was loaded in. */
+export const runtime: Runtime = { requestScoped: false, waitUntil: undefined, scheduleDrain: turnOfTheEventLoop() };
+
+/**
+ * A drain for hosts where requests own their I/O: a few microtasks. The microtask queue runs empty before another request's
+ * event is handled, so a drain never holds keys of two requests; a few hops let callers that await something already
+ * settled join in.
+ */
+export function drainByMicrotasks(run: () => void): void {
+  queueMicrotask(() => queueMicrotask(() => queueMicrotask(run)));
+}

@@ -1,0 +1,280 @@
+/**
+ * The end of a flight: publish locally, back-fill remotely, tell the followers. Only the leader comes here, once, and stores
+ * only if nothing cut the flight off.
+ *
+ * Invariant: a value is serialized before any caller gets it, so what callers do to it is not stored.
+ * Invariant: the key stays in flight until its writes have landed.
+ * Invariant: a refused write takes the local copy of its own flight with it: something newer came between.
+ *
+ * @module
+ */
+
+import type { Capture, Failure, Flight, Found } from "./chain.ts";
+import { deepFreeze } from "./clone.ts";
+import type { Core, LocalEntry, LocalPart, RemotePart } from "./core.ts";
+import { slotLifeMs } from "./entry.ts";
+import type { EntryTimes } from "./entry.ts";
+import { encodeEntry } from "./envelope.ts";
+import { CacheError, isCacheError } from "./errors.ts";
+import type { NotStoredReason } from "./events.ts";
+import { keyDigest, storedKey } from "./key.ts";
+import type { NodeSpec } from "./node-spec.ts";
+import type { WriteJob } from "./remote-storage.ts";
+import type { WriteEntry } from "./storage.ts";
+
+/** Which tiers the doorkeeper opens to what this flight found. One arrival is one flight that found or loaded its value. */
+export interface Admission {
+  readonly local: boolean;
+  readonly remote: boolean;
+}
+
+const OPEN: Admission = { local: true, remote: true };
+
+/** Records an arrival at the node's doorkeeper. */
+export function admits(flight: Flight): Admission {
+  const { spec, owner, counters } = flight.binding;
+  const { doorkeeper } = spec;
+  if (!doorkeeper) return OPEN;
+  try {
+    if (doorkeeper.admit(`${owner.prefix}\u0001${spec.name}`, flight.key)) return OPEN;
+  } catch {
+    report(flight, "hook");
+  }
+  counters.doorkeeperRejectCount++;
+  // A chain of one kind is guarded whole, else the doorkeeper of a remote-only node would guard nothing.
+  const whole = doorkeeper.guards === "all" || flight.chain.locals.length === 0 || flight.chain.remotes.length === 0;
+  return { local: false, remote: !whole };
+}
+
+/** Ends a flight with an error. Errors are never cached, and the key is free at once. */
+export function settleFailed(flight: Flight, error: unknown, loaded: boolean): void {
+  const failure: Failure = { ok: false, error, loaded };
+  flight.settledAt = flight.binding.core.clock.monotonic();
+  land(flight);
+  flight.settle(failure);
+}
+
+/** Ends a flight with a value. */
+export function settleFound(flight: Flight, found: Found, admission: Admission): void {
+  const { core, spec } = flight.binding;
+  let own = found;
+  if (spec.clone !== "none") {
+    try {
+      own = { ...found, value: spec.clone === "freeze" ? deepFreeze(found.value) : structuredClone(found.value) };
+    } catch {
+      return settleFailed(flight, new CacheError("ERR_SERIALIZE", `node "${spec.name}": clone is ${spec.clone}, and the value cannot be cloned`), found.loaded);
+    }
+  }
+  flight.settledAt = core.clock.monotonic();
+  if (flight.stores && flight.current) store(flight, own, admission);
+  if (flight.writing === 0) land(flight);
+  flight.settle(own);
+}
+
+function store(flight: Flight, found: Found, admission: Admission): void {
+  const targets = admission.remote ? flight.chain.remotes.filter((part) => wants(flight, part, found)) : [];
+  const payload = targets.length > 0 ? serialize(flight, found.value) : undefined;
+  if (payload === FAILED) return;
+  if (admission.local) publish(flight, found);
+  if (targets.length === 0) return;
+  flight.writing = targets.length;
+  if (!(payload instanceof Promise)) return backFill(flight, found, targets, payload);
+  payload.then(
+    (bytes) => backFill(flight, found, targets, bytes),
+    (error: unknown) => {
+      report(flight, "serializer", serializeError(error, flight.binding.spec));
+      dropFilled(flight);
+      flight.writing = 0;
+      land(flight);
+    },
+  );
+}
+
+/** Whether a tier is back-filled: it was read in this flight, stands left of the answer, and the answer is good enough for it. */
+function wants(flight: Flight, part: RemotePart, found: Found): boolean {
+  const capture = flight.captures[part.index];
+  if (!capture || part.name === found.source) return false;
+  // A hit that passed through a tier without guard may be an old copy; under the tombstone's stamp it would be accepted.
+  return found.guarded || !part.storage.guarded;
+}
+
+const FAILED: unique symbol = Symbol("not serializable");
+
+function serialize(flight: Flight, value: unknown): Payload | Promise<Payload> | typeof FAILED {
+  try {
+    return encodeValue(flight.binding.spec, value);
+  } catch (error) {
+    report(flight, "serializer", serializeError(error, flight.binding.spec));
+    return FAILED;
+  }
+}
+
+/** A value as the envelope takes it. */
+export type Payload = Uint8Array | null | undefined;
+
+/** Serializes a value; `null` and `undefined` go into the envelope's flags. @throws what the serializer throws. */
+export function encodeValue(spec: NodeSpec, value: unknown): Payload | Promise<Payload> {
+  return value === null || value === undefined ? value : spec.serializer.encode(value);
+}
+
+/** The error of a value that a serializer cannot carry. Its message may hold the value, so only ours is passed on. */
+export function serializeError(error: unknown, spec: NodeSpec): CacheError {
+  return isCacheError(error, "ERR_SERIALIZE")
+    ? error
+    : new CacheError("ERR_SERIALIZE", `node "${spec.name}": serializer "${spec.serializer.name}" cannot carry the value`);
+}
+
+/** Fills the local tiers left of where the value was found. */
+function publish(flight: Flight, found: Found): void {
+  const { core } = flight.binding;
+  const generations = flight.captures.map((capture) => capture?.numbers);
+  for (const part of flight.chain.locals) {
+    const entry = localEntry(core, part, found, generations);
+    if (putLocal(core, flight, part, entry)) flight.filled.push(entry);
+  }
+}
+
+/** A local entry for a tier; it lives for the smaller of the tier's ttl and what was left where the value came from. */
+export function localEntry(core: Core, part: LocalPart, found: Found, generations: readonly (readonly number[] | undefined)[]): LocalEntry {
+  const freshUntil = found.since + Math.min(part.ttlMs, found.leftMs);
+  return { value: found.value, createdAt: found.createdAt, freshUntil, generations, revision: core.revision.value, guarded: found.guarded };
+}
+
+function putLocal(core: Core, flight: Flight, part: LocalPart, entry: LocalEntry): boolean {
+  try {
+    return part.space.set(flight.key, entry, entry.freshUntil, core.clock.monotonic());
+  } catch {
+    report(flight, "hook");
+    return false;
+  }
+}
+
+function dropFilled(flight: Flight): void {
+  const now = flight.binding.core.clock.monotonic();
+  for (const { space } of flight.chain.locals) {
+    const held = space.peek(flight.key, now);
+    if (held && flight.filled.includes(held)) space.delete(flight.key);
+  }
+}
+
+function backFill(flight: Flight, found: Found, targets: readonly RemotePart[], payload: Payload): void {
+  for (const part of targets) {
+    const stored = storedKey(flight.fullKey, part.storage.maxKeyBytes);
+    const job = (short: string): void => part.storage.write(new BackFill(flight, part, found, payload, short));
+    if (typeof stored === "string") job(stored);
+    else stored.then(job, () => wrote(flight));
+  }
+}
+
+/** One write of a flight to one tier. */
+class BackFill implements WriteJob {
+  readonly storedKey: string;
+  queuedAt = 0;
+  private readonly flight: Flight;
+  private readonly part: RemotePart;
+  private readonly found: Found;
+  private readonly payload: Payload;
+
+  constructor(flight: Flight, part: RemotePart, found: Found, payload: Payload, storedKey: string) {
+    this.flight = flight;
+    this.part = part;
+    this.found = found;
+    this.payload = payload;
+    this.storedKey = storedKey;
+  }
+
+  prepare(): WriteEntry | undefined {
+    const { flight, part } = this;
+    const { core, spec } = flight.binding;
+    const capture = flight.captures[part.index];
+    const tooLate = core.clock.monotonic() - flight.startedAt > spec.storeWithinMs;
+    const entry = capture && !flight.fenced && !tooLate ? this.slot(capture) : undefined;
+    if (entry && entry.bytes.length <= part.storage.maxValueBytes) return entry;
+    if (tooLate) report(flight, "too-late", undefined, part.name);
+    else if (entry) report(flight, "size", undefined, part.name);
+    wrote(flight);
+    return undefined;
+  }
+
+  /** The slot, under the stamp that this flight read in this tier. */
+  private slot(capture: Capture): WriteEntry {
+    const { flight, part, found, payload } = this;
+    const { core, owner, spec } = flight.binding;
+    const spentMs = found.loaded ? 0 : core.clock.monotonic() - found.since;
+    const ttlMs = Math.max(0, Math.min(part.ttlMs, found.leftMs - spentMs));
+    const encode = (times: EntryTimes): Uint8Array =>
+      encodeEntry(owner, flight.fullKey, { ...times, costMs: found.costMs, generations: capture.numbers, payload });
+    return slotFor({ core, spec, part, storedKey: this.storedKey, ttlMs, stamp: capture.stamp, createdAt: found.createdAt, encode });
+  }
+
+  written(stored: boolean | undefined, ms: number): void {
+    const { flight, part } = this;
+    part.counters.writeCount++;
+    part.counters.writeTimeMs += ms;
+    if (stored === false) {
+      part.counters.refusedCount++;
+      flight.binding.counters.fencedCount++;
+      dropFilled(flight);
+    }
+    wrote(flight);
+  }
+
+  failed(error: CacheError): void {
+    countFailure(this.part, error);
+    this.flight.binding.counters.errorCount++;
+    wrote(this.flight);
+  }
+}
+
+/** Counts a storage call that failed or timed out. */
+export function countFailure(part: RemotePart, error: CacheError): void {
+  if (error.code === "ERR_STORAGE_TIMEOUT") part.counters.timeoutCount++;
+  else part.counters.errorCount++;
+}
+
+/** What {@link slotFor} makes a slot from. */
+export interface SlotParts {
+  readonly core: Core;
+  readonly spec: NodeSpec;
+  readonly part: RemotePart;
+  readonly storedKey: string;
+  readonly ttlMs: number;
+  readonly stamp: Uint8Array | null | undefined;
+  readonly createdAt: number;
+  readonly encode: (times: EntryTimes) => Uint8Array;
+}
+
+/** A slot to write now: its life, its times by our wall clock, its bytes. */
+export function slotFor({ core, spec, part, storedKey, ttlMs, stamp, createdAt, encode }: SlotParts): WriteEntry {
+  const lifeMs = slotLifeMs(ttlMs, spec.storeWithinMs, part.storage.guarded, part.storage.minTtlMs);
+  const now = core.clock.now();
+  const bytes = encode({ createdAt, freshUntil: now + ttlMs, expiresAt: now + lifeMs });
+  return { key: storedKey, bytes, ttlMs: lifeMs === Number.POSITIVE_INFINITY ? null : Math.ceil(lifeMs), ...(stamp === undefined ? {} : { ifStamp: stamp }) };
+}
+
+function wrote(flight: Flight): void {
+  flight.writing--;
+  if (flight.writing === 0) land(flight);
+}
+
+/** The last write has landed, or there is none: the key is free, and the request may end. */
+function land(flight: Flight): void {
+  if (flight.landed) return;
+  flight.landed = true;
+  if (flight.binding.flights.get(flight.key) === flight) flight.binding.flights.delete(flight.key);
+  flight.call.end();
+  flight.onLanded?.();
+}
+
+function report(flight: Flight, reason: NotStoredReason, error?: CacheError, storage?: string): void {
+  const { core, spec, counters } = flight.binding;
+  if (error) counters.errorCount++;
+  core.emitter.emit({
+    type: "not-stored",
+    node: spec.name,
+    key: keyDigest(flight.key),
+    reason,
+    ...(storage === undefined ? {} : { storage }),
+    ...(error ? { error } : {}),
+  });
+}

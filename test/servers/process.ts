@@ -1,0 +1,90 @@
+/**
+ * Starts a real server as a child process on a free port, with a throw-away directory, and stops it. The server lives
+ * behind a shell that waits for the end of its own input: when the test process ends in whatever way, so does the server.
+ *
+ * @module
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect, createServer, type AddressInfo, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** A running server. */
+export interface ServerProcess {
+  readonly port: number;
+  readonly directory: string;
+  /** What it has printed so far. */
+  log(): string;
+  /** Kills it without a chance to say goodbye, and removes its directory. Calling it again is no error. */
+  stop(): Promise<void>;
+}
+
+const WRAPPER = '"$@" </dev/null & pid=$!; cat >/dev/null; kill -9 $pid 2>/dev/null';
+
+/** Whether a server was left out on purpose (`CACHEME_TEST_WITHOUT=redis,…`). */
+export function isLeftOut(name: string): boolean {
+  return (process.env.CACHEME_TEST_WITHOUT ?? "").split(",").includes(name);
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await listen(server);
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Listens on 127.0.0.1, on a free port unless one is given. */
+export function listen(server: Server, port = 0): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", () => {
+      server.off("error", reject);
+      resolve(portOf(server.address()));
+    });
+  });
+}
+
+function portOf(address: string | AddressInfo | null): number {
+  if (address === null || typeof address === "string") throw new Error("the server does not listen on a port");
+  return address.port;
+}
+
+/** Starts `command` in a fresh directory and waits until its port accepts connections. */
+export async function startProcess(command: string, argumentsFor: (port: number, directory: string) => readonly string[], port = 0): Promise<ServerProcess> {
+  if (spawnSync("sh", ["-c", `command -v "$0"`, command]).status !== 0) throw new Error(`${command} is not installed: put it on the PATH`);
+  const directory = mkdtempSync(join(tmpdir(), "cacheme-test-"));
+  const chosen = port === 0 ? await freePort() : port;
+  const child = spawn("sh", ["-c", WRAPPER, "sh", command, ...argumentsFor(chosen, directory)], { cwd: directory, stdio: ["pipe", "pipe", "pipe"] });
+  let log = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (log = (log + data.toString()).slice(-100_000)));
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  async function stop(): Promise<void> {
+    child.stdin.end();
+    await ended;
+    rmSync(directory, { recursive: true, force: true });
+  }
+  if (!(await accepts(chosen, 10_000))) {
+    await stop();
+    throw new Error(`${command} does not answer on port ${chosen}:\n${log.slice(-2000)}`);
+  }
+  return { port: chosen, directory, log: () => log, stop };
+}
+
+async function accepts(port: number, withinMs: number): Promise<boolean> {
+  const deadline = Date.now() + withinMs;
+  while (Date.now() < deadline) {
+    if (await canConnect(port)) return true;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return false;
+}
+
+function canConnect(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
+}

@@ -1,0 +1,57 @@
+/**
+ * What this Worker caches: three nodes, each with its key, its loader, its tiers and their lives in one place. They rely on
+ * the queries in `source.ts`; where the tiers really are is said in `cache.ts`.
+ *
+ * @module
+ */
+
+import { defineNode } from "cacheme";
+import { msgpack } from "cacheme/msgpack";
+import { env } from "cloudflare:workers";
+import { fold } from "./fold.ts";
+import { citiesByIds, listCountries, searchCities } from "./source.ts";
+
+/** The right-hand tier: Upstash when both of its variables are set, Workers KV otherwise. */
+export const remote = env.UPSTASH_REDIS_REST_URL && env.UPSTASH_REDIS_REST_TOKEN ? "upstash" : "kv";
+
+/**
+ * A city by its id, `null` if there is none: that answer is cached too. Local D1 finds a row in about 1 ms, so this node
+ * saves little here; it shows single keys, and what it takes to load a hundred of them with one query.
+ */
+export const CityById = defineNode({
+  name: "City",
+  version: "v1",
+  key: (id: number) => `city:${id}`,
+  load: async (id) => (await citiesByIds([id]))[0] ?? null,
+  loadAll: (ids) => citiesByIds(ids),
+  caches: [
+    { storage: "local", ttl: "30s" },
+    { storage: remote, ttl: "1h" },
+  ],
+});
+
+/** Cities whose name contains a text: a scan of the whole table. Spellings that find the same share one key. */
+export const Search = defineNode({
+  name: "Search",
+  version: "v1",
+  key: (text: string) => ["search", fold(text)],
+  load: (text) => searchCities(text),
+  caches: [
+    { storage: "local", ttl: "1m" },
+    { storage: remote, ttl: "10m" },
+  ],
+  serializer: msgpack(),
+});
+
+/** All countries with their sums: the dearest query, for a list that everybody sees alike. */
+export const Countries = defineNode({
+  name: "Countries",
+  version: "v1",
+  key: () => "countries",
+  load: () => listCountries(),
+  caches: [
+    { storage: "local", ttl: "5m" },
+    { storage: remote, ttl: "1d" },
+  ],
+  serializer: msgpack(),
+});
