@@ -48,7 +48,7 @@ const TRAITS: StorageTraits = {
  * writes as two requests), no parsing of values, no retries (a write applied twice can undo a later one), no telemetry;
  * a call that runs out of its time budget ends its request. With `client` that is up to you, and such a call only stops
  * waiting: make it with
- * `{ enableAutoPipelining: false, automaticDeserialization: false, retry: { retries: 0 } }` and without a `signal`.
+ * `{ enableAutoPipelining: false, automaticDeserialization: false, responseEncoding: false, retry: { retries: 0 } }` and without a `signal`.
  *
  * @param options.url `https://…` or `http://…`, without user name, password, query or fragment.
  * @param options.token not empty, no blanks.
@@ -130,7 +130,7 @@ function partsOf(entries: readonly WriteEntry[]): readonly (readonly WriteEntry[
 
 interface Sender {
   readonly client: UpstashClient;
-  send(signal: AbortSignal, command: () => Promise<unknown>): Promise<unknown>;
+  readonly send: (signal: AbortSignal, command: () => Promise<unknown>) => Promise<unknown>;
 }
 
 /**
@@ -188,6 +188,8 @@ function givenClient(client: UpstashClient): Sender {
   const demands: readonly [setting: string, kept: boolean][] = [
     ["enableAutoPipelining: false", peek(client, "enableAutoPipelining") !== true],
     ["automaticDeserialization: false", peek(client, "opts") === undefined || peek(client, "opts", "automaticDeserialization") === false],
+    // Its decoder drops a leading U+FEFF, so that foreign text would pass for a slot of ours.
+    ["responseEncoding: false", peek(client, "client", "options", "responseEncoding") !== "base64"],
     ["retry: { retries: 0 }", [undefined, 0].includes(attemptsOf(client))],
     ["no signal, or a function", typeof peek(client, "client", "options", "signal") !== "object"],
   ];

@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { ROOT, run, runWrangler, signalGroup, stopGroup } from "./lib/wrangler.mjs";
+import { ROOT, killGroup, run, runWrangler, stopGroup } from "./lib/wrangler.mjs";
 
 const READY_WITHIN_MS = 60_000;
 
@@ -98,7 +98,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => s
 // A killed npm, or the shell between, takes its last word along; under npm a lost parent therefore counts as a signal.
 const parent = process.ppid;
 if (process.env.npm_lifecycle_event) setInterval(() => process.ppid !== parent && stop(0), 500);
-process.on("exit", () => child && signalGroup(child.pid, "SIGKILL")); // where an error of ours ended the run
+process.on("exit", () => child && killGroup(child.pid)); // where an error of ours ended the run
 
 if (!process.features.typescript) fail(`Node ${process.versions.node} is too old here. Start it by \`npm start\`, which brings its own.`);
 const port = await choosePort(process.env.PORT);

@@ -354,6 +354,7 @@ class View {
 
   private lead(call: Call, binding: Binding, reference: AnyReference, { loader, maxAgeMs }: Wish): Flight {
     const { scope } = this;
+    this.core.sweep(binding);
     const flight = new Flight(call, binding, reference.key, reference.params, scope.env, loader);
     flight.maxAgeMs = maxAgeMs;
     binding.flights.set(reference.key, flight);
@@ -489,6 +490,7 @@ class View {
   private async setOne(reference: AnyReference, value: unknown, options: SetOptions | undefined): Promise<void> {
     const binding = this.bindingOf(reference);
     const ttlMs = options?.ttl === undefined ? Number.POSITIVE_INFINITY : (toMs(options.ttl, "set: ttl") ?? Number.POSITIVE_INFINITY);
+    this.core.sweep(binding);
     this.scope.begin();
     try {
       await set(this.call(), targetOf(binding, reference), value, ttlMs);

@@ -161,7 +161,7 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     const { core, owner, spec } = this.binding;
     const decoded = decodeSlot(slot.bytes, owner, this.fullKey);
     if (decoded.kind === "foreign") {
-      core.emitter.emit({ type: "identity-mismatch", storage: part.name, node: spec.name, other: decoded.node, key: keyDigest(this.key) });
+      core.reportMismatch(part.name, spec.name, decoded.node, this.key);
       return this.miss(part);
     }
     if (decoded.kind === "corrupt") return this.reject(part, decoded.reason);

@@ -16,7 +16,7 @@ import { CacheError } from "./errors.ts";
 import { createEmitter } from "./events.ts";
 import type { Emitter } from "./events.ts";
 import type { CallHost, Operation } from "./flight.ts";
-import { checkPrefix, fullKey, generationKey, MIN_KEY_BYTES } from "./key.ts";
+import { checkPrefix, fullKey, generationKey, keyDigest, MIN_KEY_BYTES } from "./key.ts";
 import type { LocalSpace, LocalTier } from "./local/local-tier.ts";
 import { specOf } from "./node.ts";
 import type { NodeSpec } from "./node-spec.ts";
@@ -94,6 +94,9 @@ export interface Binding {
 const DEFAULT_PREFIX = "cacheme";
 const STRIPES = 1_024;
 const WEAK_FIRST_MS = 5 * 60_000;
+const MAX_MISMATCHES = 1_000;
+const SWEEP_ABOVE = 256;
+const SWEEP_STEP = 4;
 
 /** One cache in one isolate. */
 export class Core implements RemoteHost, CallHost {
@@ -115,6 +118,7 @@ export class Core implements RemoteHost, CallHost {
   // Counts fences by a hash of the key: a bounded memory in which two keys may share a count. A `set` that shares one with
   // a fenced key gives up its local copy, which costs a read and harms nothing.
   private readonly fences = new Uint32Array(STRIPES);
+  private readonly mismatches = new Set<string>();
   private toldOfWaitUntil = false;
 
   constructor(runtime: Runtime, options: CreateCacheOptions<string, unknown>) {
@@ -216,6 +220,31 @@ export class Core implements RemoteHost, CallHost {
     }
     const stripe = this.stripe(key);
     this.fences[stripe] = (this.fences[stripe] ?? 0) + 1;
+  }
+
+  /** Reports two nodes that use one full key, once for each pair. */
+  reportMismatch(storage: string, node: string, other: string, key: string): void {
+    const pair = `${node}\u0001${other}`;
+    if (this.mismatches.has(pair) || this.mismatches.size >= MAX_MISMATCHES) return;
+    this.mismatches.add(pair);
+    this.emitter.emit({ type: "identity-mismatch", storage, node, other, key: keyDigest(key) });
+  }
+
+  /**
+   * Forgets some of what killed requests left behind. Such keys are reclaimed by whoever asks for them next; this is for
+   * keys that nobody asks for again. The oldest come first, as maps keep their order.
+   */
+  sweep(binding: Binding): void {
+    if (!this.requestScoped) return;
+    const now = this.clock.monotonic();
+    for (const table of [binding.flights, binding.refreshes, binding.turns]) {
+      if (table.size < SWEEP_ABOVE) continue;
+      let looked = 0;
+      for (const [key, operation] of table) {
+        if (operation.call.silent(now)) table.delete(key);
+        if (++looked >= SWEEP_STEP) break;
+      }
+    }
   }
 
   /** A number that changes when the key is fenced. */

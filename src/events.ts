@@ -21,7 +21,7 @@ export type CacheEvent =
     }
   /** Stored bytes that are no entry, or that the serializer did not take back. Treated as a miss. */
   | { readonly type: "entry-rejected"; readonly storage: string; readonly node: string; readonly key: string; readonly reason: string }
-  /** A stored entry of another node, version or key under this node's key. Treated as a miss; names both nodes. */
+  /** A stored entry of another node, version or key under this node's key. Treated as a miss; names both nodes, once for each pair. */
   | { readonly type: "identity-mismatch"; readonly storage: string; readonly node: string; readonly other: string; readonly key: string }
   /** A value was answered and not stored. */
   | {

@@ -197,7 +197,7 @@ class BackFill implements WriteJob {
   }
 
   /** The slot, under the stamp that this flight read in this tier. */
-  private slot(capture: Capture): WriteEntry {
+  private slot(capture: Capture): WriteEntry | undefined {
     const { flight, part, found, payload } = this;
     const { core, owner, spec } = flight.binding;
     const spentMs = found.loaded ? 0 : core.clock.monotonic() - found.since;

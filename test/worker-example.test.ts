@@ -12,6 +12,9 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { isLeftOut } from "./servers/process.ts";
+import { type RedisServer, startRedis } from "./servers/redis.ts";
+import { startUpstashBridge } from "./servers/upstash-bridge.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const HAMBURG = { id: 2911298, name: "Hamburg", country: "DE" };
@@ -21,6 +24,8 @@ const NO_CITY = 1;
 interface Example {
   readonly address: string;
   readonly process: ChildProcess;
+  /** What it has printed so far. */
+  output(): string;
   /** Sends SIGTERM and resolves with the exit code. */
   stop(): Promise<number | null>;
 }
@@ -49,6 +54,7 @@ async function startExample(state: string, environment: Readonly<Record<string, 
   return {
     address,
     process: child,
+    output,
     async stop() {
       if (child.exitCode === null && child.kill("SIGTERM")) await once(child, "exit");
       return child.exitCode;
@@ -87,6 +93,12 @@ function descendants(pid: number): number[] {
   }
   const under = (parent: number): number[] => (children.get(parent) ?? []).flatMap((child) => [child, ...under(child)]);
   return under(pid);
+}
+
+/** How many keys of a Redis name a city. */
+async function slotsIn(redis: RedisServer, id: string): Promise<number> {
+  const keys = await redis.command("KEYS", `*city:${id}*`);
+  return Array.isArray(keys) ? keys.length : 0;
 }
 
 /** State and parent of a process; nothing if it has gone. The name in front may hold blanks, so it is cut off first. */
@@ -283,7 +295,7 @@ describe("npm start", () => {
   });
 
   test("SIGTERM ends it with 0 and leaves no process; the next start finds in KV what was stored", async () => {
-    await ask(example, "/countries");
+    for (const path of ["/countries", "/search?q=burg", `/cities?ids=${LONDON.id},${NO_CITY}`]) await ask(example, path);
     const pids = process.platform === "linux" && example.process.pid ? descendants(example.process.pid) : [];
     if (process.platform === "linux") expect(pids.length).toBeGreaterThan(1);
     expect(await example.stop()).toBe(0);
@@ -296,5 +308,57 @@ describe("npm start", () => {
     expect((await statsOf(example, "Countries")).loadCount).toBe(0);
     expect((await ask(example, "/search?q=burg")).cacheStatus).toBe("cacheme-Search; hit; detail=kv");
     expect((await ask(example, `/cities?ids=${LONDON.id},${NO_CITY}`)).cacheStatus).toMatch(/; hit; ttl=\d+; detail="2 kv"$/);
+  }, 60_000);
+});
+
+describe("the chain [local, upstash]", () => {
+  test.skipIf(isLeftOut("redis"))(
+    "two isolates share what one of them loaded, and what one invalidates is loaded anew",
+    async () => {
+      const redis = await startRedis();
+      const bridge = await startUpstashBridge({ redisPort: redis.port });
+      const variables = { UPSTASH_REDIS_REST_URL: bridge.url, UPSTASH_REDIS_REST_TOKEN: bridge.token };
+      const isolates = await Promise.all([startExample(state, variables), startExample(state, variables)]);
+      try {
+        const [one, other] = isolates;
+        expect(await ask(one, "/stats")).toMatchObject({ body: { chain: ["local", "upstash"] } });
+        const path = `/cities/${LONDON.id}`;
+        expect((await ask(one, path)).cacheStatus).toBe("cacheme-City; fwd=miss; stored");
+        expect((await ask(one, path)).cacheStatus).toMatch(/; hit; ttl=\d+; detail=local$/);
+        await expect.poll(() => slotsIn(redis, path.slice("/cities/".length))).toBe(1);
+        expect(await ask(other, path)).toMatchObject({ body: LONDON, cacheStatus: expect.stringMatching(/; hit; ttl=\d+; detail=upstash$/) });
+        expect((await statsOf(other, "City")).loadCount).toBe(0);
+
+        expect((await ask(one, `${path}/invalidate`, "POST")).status).toBe(200);
+        expect((await ask(one, path)).cacheStatus).toBe("cacheme-City; fwd=miss; stored");
+
+        bridge.requests.length = 0;
+        await Promise.all(Array.from({ length: 100 }, () => ask(one, "/search?q=burg")));
+        expect((await statsOf(one, "Search")).loadCount).toBe(1);
+        expect(bridge.requests.filter(({ commands }) => commands[0]?.[0]?.toUpperCase() === "MGET")).toHaveLength(1);
+      } finally {
+        expect(await Promise.all(isolates.map((isolate) => isolate.stop()))).toEqual([0, 0]);
+        await bridge.stop();
+        await redis.stop();
+      }
+    },
+    90_000,
+  );
+
+  test("with a dead server every read answers, and invalidate says that it failed", async () => {
+    const alone = await startExample(state, { UPSTASH_REDIS_REST_URL: "http://127.0.0.1:1", UPSTASH_REDIS_REST_TOKEN: "secret-canary" });
+    try {
+      expect(await ask(alone, "/stats")).toMatchObject({ body: { chain: ["local", "upstash"] } });
+      expect(await ask(alone, `/cities/${HAMBURG.id}`)).toMatchObject({ status: 200, body: HAMBURG, cacheStatus: "cacheme-City; fwd=miss; stored" });
+      expect((await ask(alone, `/cities/${HAMBURG.id}`)).cacheStatus).toMatch(/; hit; ttl=\d+; detail=local$/);
+      expect((await ask(alone, "/search?q=burg")).status).toBe(200);
+      expect((await ask(alone, "/countries")).status).toBe(200);
+      expect(await ask(alone, `/cities/${HAMBURG.id}/refresh`, "POST")).toMatchObject({ status: 200, body: HAMBURG });
+      const invalidated = await ask(alone, `/cities/${HAMBURG.id}/invalidate`, "POST");
+      expect(invalidated).toMatchObject({ status: 503, body: { error: expect.stringContaining("a tier could not be cleared") } });
+      expect(alone.output()).not.toContain("secret-canary");
+    } finally {
+      expect(await alone.stop()).toBe(0);
+    }
   }, 60_000);
 });

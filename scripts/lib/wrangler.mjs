@@ -31,26 +31,27 @@ export function run(script, args, env = {}) {
 export function runWrangler({ port, state, args = [] }) {
   const where = ["dev", "--local", "--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0", "--persist-to", state];
   const silence = ["--log-level", "error", "--show-interactive-dev-session", "false"];
-  return run("node_modules/wrangler/bin/wrangler.js", [...where, ...silence, ...args], quiet(state));
+  // Not the file in its bin/: that one starts this one, and does not pass signals on.
+  return run("node_modules/wrangler/wrangler-dist/cli.js", [...where, ...silence, ...args], quiet(state));
 }
 
-/** Ends a process group: asks, and after a while insists. */
+/** Ends a process group: asks its leader, who knows in which order to end the others, and after a while insists. */
 export async function stopGroup(pid) {
-  for (const signal of ["SIGTERM", "SIGKILL"]) {
-    const until = Date.now() + STOP_WITHIN_MS;
-    let isAlive = signalGroup(pid, signal);
-    while (isAlive && Date.now() < until) {
-      await sleep(50);
-      isAlive = signalGroup(pid, 0);
-    }
-    if (!isAlive) return;
-  }
+  signal(pid, "SIGTERM");
+  const insistAt = Date.now() + STOP_WITHIN_MS;
+  while (signal(-pid, 0) && Date.now() < insistAt) await sleep(50);
+  killGroup(pid);
+}
+
+/** Ends at once what is left of a process group. */
+export function killGroup(pid) {
+  signal(-pid, "SIGKILL");
 }
 
 /** Whether there was anybody to signal; 0 only asks. */
-export function signalGroup(pid, signal) {
+function signal(pid, name) {
   try {
-    return process.kill(-pid, signal);
+    return process.kill(pid, name);
   } catch {
     return false;
   }

@@ -107,9 +107,8 @@ export class TinyLfu implements Eviction {
     if (this.room.isExpired(candidate, now)) return candidate;
     // A window with a free place takes the newcomer without pushing anybody out.
     if (this.sizes[WINDOW] < this.windowMax) return resident;
-    if (!this.admits(candidate, resident)) return candidate;
-    this.move(candidate, PROBATION);
-    return resident;
+    // A candidate that wins stays the oldest of a full window: the newcomer will push it into the main part.
+    return this.admits(candidate, resident) ? resident : candidate;
   }
 
   clear(): void {

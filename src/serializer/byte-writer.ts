@@ -18,6 +18,8 @@ export interface ByteWriter {
   units(text: string): void;
   /** A byte, then length and bytes of an ASCII text; `false`, and nothing appended, if it is none or longer than 127. */
   shortAscii(before: number, text: string): boolean;
+  /** A bigint from 0 up: its length in bytes, then the bytes, highest first. */
+  magnitude(value: bigint): void;
   /** Everything appended, in a buffer of its own. */
   finish(): Uint8Array;
 }
@@ -83,5 +85,12 @@ export function byteWriter(): ByteWriter {
     return true;
   }
 
-  return { byte, count, float, raw, units, shortAscii, finish: () => bytes.slice(0, position) };
+  function magnitude(value: bigint): void {
+    const digits = value.toString(16);
+    const padded = digits.length % 2 === 0 ? digits : `0${digits}`;
+    count(padded.length / 2);
+    for (let index = 0; index < padded.length; index += 2) byte(Number.parseInt(padded.slice(index, index + 2), 16));
+  }
+
+  return { byte, count, float, raw, units, shortAscii, magnitude, finish: () => bytes.slice(0, position) };
 }

@@ -23,8 +23,20 @@ export interface CompressedOptions {
 const AS_IT_IS = 0;
 const GZIP = 1;
 
-/** How much gzip is fed at once: it expands at most 1,032 times, so a bomb is seen before it has taken 5 MB. */
-const SLICE_BYTES = 4_096;
+/** Deflate expands at most this many times. */
+const MOST_EXPANSION = 1_032;
+
+/**
+ * How much a decompressor is fed at once. Runtimes expand what they are given whether or not anybody reads, so a bomb that
+ * lies about its size costs at most this much expanded (34 MB) before it is seen.
+ */
+const SLICE_BYTES = 32_768;
+
+/** The shortest gzip: a header of 10 bytes, an empty block of 2, and a trailer of 8 that ends with the decoded size. */
+const LEAST_GZIP = 20;
+
+/** Taken at once, so that a test that replaces the timers does not stop a decoder. */
+const nextTurn: typeof setTimeout = setTimeout;
 
 /**
  * Makes a serializer that compresses what another one makes, above `minBytes` and only when it gets smaller.
@@ -60,7 +72,7 @@ export function compressed(serializer: Serializer, options: CompressedOptions = 
     name: `compressed(${serializer.name})`,
     encode: (value) => {
       const payload = serializer.encode(value);
-      return payload instanceof Promise ? payload.then((bytes) => pack(bytes, minBytes, maxBytes)) : pack(payload, minBytes, maxBytes);
+      return "then" in payload ? payload.then((bytes) => pack(bytes, minBytes, maxBytes)) : pack(payload, minBytes, maxBytes);
     },
     decode: (bytes) => {
       const rest = bytes.subarray(1);
@@ -89,12 +101,74 @@ function pack(payload: Uint8Array, minBytes: number, maxBytes: number): Uint8Arr
 }
 
 async function gzip(payload: Uint8Array): Promise<Uint8Array> {
-  const stream = new CompressionStream("gzip");
   const chunks: Uint8Array[] = [];
   let size = 0;
-  await pump(stream, payload, payload.length, (chunk) => {
+  await pump(new CompressionStream("gzip"), payload, payload.length, (chunk) => {
     chunks.push(chunk);
     size += chunk.length;
   });
   return size < payload.length ? join(GZIP, chunks, size) : join(AS_IT_IS, [payload], payload.length);
 }
+
+function join(marker: number, chunks: readonly Uint8Array[], size: number): Uint8Array {
+  const bytes = new Uint8Array(size + 1);
+  bytes[0] = marker;
+  let position = 1;
+  for (const chunk of chunks) {
+    bytes.set(chunk, position);
+    position += chunk.length;
+  }
+  return bytes;
+}
+
+async function gunzip(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
+  const declared = declaredSize(bytes);
+  if (declared > maxBytes || declared > bytes.length * MOST_EXPANSION) throw corrupt();
+  const payload = new Uint8Array(declared);
+  let size = 0;
+  try {
+    await pump(new DecompressionStream("gzip"), bytes, SLICE_BYTES, (chunk) => {
+      // Throws a RangeError for a chunk that goes beyond what was declared.
+      payload.set(chunk, size);
+      size += chunk.length;
+    });
+  } catch {
+    throw corrupt();
+  }
+  // Some runtimes neither miss a cut end nor mind what follows it; both bring a wrong size.
+  if (size !== declared) throw corrupt();
+  return payload;
+}
+
+/** The decoded size modulo 2^32 by the last 4 bytes of gzip; infinite for bytes too short to be gzip. */
+function declaredSize(bytes: Uint8Array): number {
+  if (bytes.length < LEAST_GZIP) return Infinity;
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(bytes.length - 4, true);
+}
+
+/** Sends bytes through a stream and hands over what comes out; rejects with what the stream or `take` throws. */
+async function pump(stream: CompressionStream | DecompressionStream, bytes: Uint8Array, sliceBytes: number, take: (chunk: Uint8Array) => void): Promise<void> {
+  const reader = stream.readable.getReader();
+  const feeding = feed(stream.writable.getWriter(), bytes, sliceBytes);
+  // It is awaited only if nothing else fails first.
+  feeding.catch(ignore);
+  try {
+    for (let result = await reader.read(); !result.done; result = await reader.read()) take(result.value);
+  } catch (error) {
+    // Ends the feeding too.
+    reader.cancel().catch(ignore);
+    throw error;
+  }
+  await feeding;
+}
+
+async function feed(writer: WritableStreamDefaultWriter<BufferSource>, bytes: Uint8Array, sliceBytes: number): Promise<void> {
+  for (let start = 0; start < bytes.length; start += sliceBytes) {
+    // A turn of the event loop is what it takes until everything that came out has been read.
+    if (start > 0) await new Promise<void>((resolve) => void nextTurn(resolve, 0));
+    await writer.write(bytes.slice(start, start + sliceBytes));
+  }
+  await writer.close();
+}
+
+function ignore(): void {}

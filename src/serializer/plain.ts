@@ -167,7 +167,12 @@ export function kindOf(value: unknown): string {
   if (typeof value !== "object") return value === undefined ? "undefined" : `a ${typeof value}`;
   if (value === null) return "null";
   if (ArrayBuffer.isView(value)) return "binary data";
-  // The tag may be the user's own text, so only well-known ones are repeated.
-  const tag = Object.prototype.toString.call(value).slice(8, -1);
-  return NAMED.has(tag) ? `an instance of ${tag} or of a class derived from it` : "an instance of a class";
+  // The brand may be the user's own text, so only well-known ones are repeated.
+  const brand = brandOf(value);
+  return NAMED.has(brand) ? `an instance of ${brand} or of a class derived from it` : "an instance of a class";
+}
+
+/** What the language says an object is, in every realm. A class may lie, and then the methods of the built-in refuse the object. */
+export function brandOf(value: object): string {
+  return Object.prototype.toString.call(value).slice(8, -1);
 }

@@ -7,7 +7,7 @@
 
 import { CacheError, isCacheError } from "../errors.ts";
 import { type ByteWriter, byteWriter } from "./byte-writer.ts";
-import { hasKeys, isPlainArray, isPlainObject, kindOf, type PlainObject } from "./plain.ts";
+import { brandOf, hasKeys, isPlainArray, isPlainObject, kindOf, type PlainObject } from "./plain.ts";
 import * as tag from "./structured-format.ts";
 
 interface Encoding {
@@ -59,7 +59,8 @@ function writeValue(value: unknown, encoding: Encoding): void {
     case "string":
       return writeText(value, encoding);
     case "bigint":
-      return writeBigint(value, out);
+      out.byte(value < 0n ? tag.NEGATIVE_BIGINT : tag.BIGINT);
+      return out.magnitude(value < 0n ? -value : value);
     case "object":
       return value === null ? out.byte(tag.NULL) : writeObject(value, encoding);
     default:
@@ -91,14 +92,6 @@ function writeText(text: string, { out, encoder }: Encoding): void {
   out.raw(bytes);
 }
 
-function writeBigint(value: bigint, out: ByteWriter): void {
-  const digits = (value < 0n ? -value : value).toString(16);
-  const padded = digits.length % 2 === 0 ? digits : `0${digits}`;
-  out.byte(value < 0n ? tag.NEGATIVE_BIGINT : tag.BIGINT);
-  out.count(padded.length / 2);
-  for (let index = 0; index < padded.length; index += 2) out.byte(Number.parseInt(padded.slice(index, index + 2), 16));
-}
-
 function writeObject(value: object, encoding: Encoding): void {
   const { out, numbers } = encoding;
   const known = numbers.get(value);
@@ -114,11 +107,6 @@ function writeObject(value: object, encoding: Encoding): void {
   const write = BUILT_INS.get(brandOf(value));
   if (write === undefined || (write !== writeError && prototypesOf(value) !== 2)) throw refusal(kindOf(value), encoding);
   write(value, encoding);
-}
-
-/** What the language itself says an object is; a class may lie, and then the method of the built-in refuses the object. */
-function brandOf(value: object): string {
-  return Object.prototype.toString.call(value).slice(8, -1);
 }
 
 /** How long the prototype chain is: one more than that of a built-in class for the subclasses of it, in every realm. */

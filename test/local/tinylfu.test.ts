@@ -83,6 +83,30 @@ describe("w-tinylfu", () => {
     space.get("k99", 0);
     expect(frequencyOf(slots, space, "k0")).toBe(6);
     expect(frequencyOf(slots, space, "k99")).toBe(5);
+    // Half of the sample counts as spent.
+    for (let count = 0; count < 499; count++) space.get(`k${1 + (count % 99)}`, 0);
+    expect(frequencyOf(slots, space, "k0")).toBe(6);
+    space.get("k99", 0);
+    expect(frequencyOf(slots, space, "k0")).toBe(3);
+  });
+
+  test("a key that is read all the time neither overflows its count nor hastens the ageing", () => {
+    const { slots, space } = storeOf(100, seeded());
+    for (let number = 0; number < 100; number++) space.set(`k${number}`, "", Infinity, 0);
+    for (let count = 0; count < 8; count++) space.get("k1", 0);
+    for (let count = 0; count < 5000; count++) {
+      space.get("k0", 0);
+      if (count > 15) expect(frequencyOf(slots, space, "k0")).toBe(15);
+    }
+    expect(frequencyOf(slots, space, "k1")).toBe(9);
+  });
+
+  test("the sketch grows with the entries, by 8 bytes for each or more", () => {
+    const { slots, space } = storeOf(5000, seeded());
+    for (let number = 0; number < 5000; number++) space.set(`k${number}`, "", Infinity, 0);
+    expect(tinyLfuOf(slots).sketch.table.byteLength).toBeGreaterThanOrEqual(8 * 5000);
+    slots.clear();
+    expect(tinyLfuOf(slots).sketch.table.byteLength).toBeLessThan(1000);
   });
 
   test("the counts of keys that have left halve as well", () => {
@@ -113,6 +137,16 @@ describe("w-tinylfu", () => {
     let live = 0;
     for (let number = 0; number < 100; number++) if (space.peek(`live:${number}`, 11) !== undefined) live++;
     expect(live).toBe(100);
+  });
+
+  test("an expired candidate goes, though it was asked for more often than the resident", () => {
+    const { space } = storeOf(2, seeded());
+    space.set("resident", "", Infinity, 0);
+    space.set("window", "", 10, 0);
+    for (let count = 0; count < 5; count++) space.get("window", 0);
+    space.set("newcomer", "", Infinity, 10);
+    expect(space.peek("resident", 10)).toBe("");
+    expect(space.peek("newcomer", 10)).toBe("");
   });
 
   test("lets a warm loser in once in a while, and a cold one never", () => {
@@ -159,6 +193,34 @@ describe("w-tinylfu", () => {
     expect(tinyLfuOf(slots).sizes[0]).toBe(window);
     expect(tinyLfuOf(slots).sizes[PROTECTED]).toBe(Math.floor((maxEntries - window) * 0.8));
     expect(slots.size).toBe(maxEntries);
+  });
+
+  test("a protected entry that is written again stays protected, in a tier full of bytes too", () => {
+    const slots = new Slots({ maxEntries: 100, maxBytes: 100, weigh: () => 10 }, seeded());
+    const space = slots.space<string>();
+    for (let number = 0; number < 20; number++) {
+      space.set("k", "", Infinity, 0);
+      space.set(`other${number}`, "", Infinity, 0);
+    }
+    expect(slots.bytes).toBe(100);
+    const policy = tinyLfuOf(slots);
+    space.get("k", 0);
+    space.set("k", "new", Infinity, 0);
+    expect(policy.region[space.index.get("k") ?? -1]).toBe(PROTECTED);
+    expect(policy.frequency(space.index.get("k") ?? -1)).toBe(15);
+  });
+
+  test("the window grows again when lighter values let more entries in", () => {
+    const slots = new Slots({ maxEntries: 100_000, maxBytes: 30_000, weigh: (value) => (value === "heavy" ? 300 : 10) }, seeded());
+    const space = slots.space<string>();
+    for (let number = 0; number < 300; number++) space.set(`heavy${number}`, "heavy", Infinity, 0);
+    expect([slots.size, tinyLfuOf(slots).sizes[0]]).toEqual([100, 1]);
+    for (let number = 0; number < 200; number++) space.delete(`heavy${number}`);
+    for (let round = 0; round < 2; round++) for (let number = 0; number < 5000; number++) space.set(`light${number}`, "light", Infinity, 0);
+    const window = Math.floor(slots.size / 100);
+    expect(window).toBeGreaterThan(10);
+    expect(tinyLfuOf(slots).windowMax).toBe(window);
+    expect(tinyLfuOf(slots).sizes[0]).toBe(window);
   });
 
   test("takes its shares of what fits when bytes run out before entries do", () => {

@@ -9,7 +9,7 @@ import { defineNode } from "cacheme";
 import { msgpack } from "cacheme/msgpack";
 import { env } from "cloudflare:workers";
 import { fold } from "./fold.ts";
-import { citiesByIds, listCountries, searchCities } from "./source.ts";
+import { citiesByIds, listCountries } from "./source.ts";
 
 /** The right-hand tier: Upstash when both of its variables are set, Workers KV otherwise. */
 export const remote = env.UPSTASH_REDIS_REST_URL && env.UPSTASH_REDIS_REST_TOKEN ? "upstash" : "kv";
@@ -22,7 +22,6 @@ export const CityById = defineNode({
   name: "City",
   version: "v1",
   key: (id: number) => `city:${id}`,
-  load: async (id) => (await citiesByIds([id]))[0] ?? null,
   loadAll: (ids) => citiesByIds(ids),
   caches: [
     { storage: "local", ttl: "30s" },
@@ -30,12 +29,11 @@ export const CityById = defineNode({
   ],
 });
 
-/** Cities whose name contains a text: a scan of the whole table. Spellings that find the same share one key. */
+/** Cities whose name contains a text. Spellings that find the same share one key. It has no loader: `routes.ts` memoizes one. */
 export const Search = defineNode({
   name: "Search",
   version: "v1",
   key: (text: string) => ["search", fold(text)],
-  load: (text) => searchCities(text),
   caches: [
     { storage: "local", ttl: "1m" },
     { storage: remote, ttl: "10m" },
