@@ -15,6 +15,7 @@ export type { CacheEvent, NotStoredReason } from "./events.ts";
 export { local } from "./local/local.ts";
 export type { LocalOptions, LocalStorage } from "./local/local.ts";
 export type { LocalSpace, LocalTier } from "./local/local-tier.ts";
+export type { Eviction, EvictionPolicy, Room } from "./local/policy.ts";
 export { defineNode, dynamicNode, nodes } from "./node.ts";
 export { compressed } from "./serializer/compressed.ts";
 export { json } from "./serializer/json.ts";

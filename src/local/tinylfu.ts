@@ -105,9 +105,7 @@ export class TinyLfu implements Eviction {
     if (shielded >= FIRST_SLOT && this.room.isExpired(shielded, now)) return shielded;
     if (candidate < FIRST_SLOT) return resident;
     if (this.room.isExpired(candidate, now)) return candidate;
-    // A window with a free place takes the newcomer without pushing anybody out.
-    if (this.sizes[WINDOW] < this.windowMax) return resident;
-    // A candidate that wins stays the oldest of a full window: the newcomer will push it into the main part.
+    // A candidate that wins stays the oldest of the window: if that is full, the newcomer will push it into the main part.
     return this.admits(candidate, resident) ? resident : candidate;
   }
 

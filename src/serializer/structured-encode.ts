@@ -71,8 +71,7 @@ function writeValue(value: unknown, encoding: Encoding): void {
 function writeNumber(value: number, out: ByteWriter): void {
   if (!Number.isSafeInteger(value) || Object.is(value, -0)) {
     out.byte(tag.FLOAT);
-    out.float(value);
-    return;
+    return out.float(value);
   }
   out.byte(value < 0 ? tag.NEGATIVE : tag.INTEGER);
   out.count(value < 0 ? -1 - value : value);
@@ -83,8 +82,7 @@ function writeText(text: string, { out, encoder }: Encoding): void {
   if (/\p{Surrogate}/u.test(text)) {
     out.byte(tag.UNITS);
     out.count(text.length);
-    out.units(text);
-    return;
+    return out.units(text);
   }
   const bytes = encoder.encode(text);
   out.byte(tag.TEXT);
@@ -97,8 +95,7 @@ function writeObject(value: object, encoding: Encoding): void {
   const known = numbers.get(value);
   if (known !== undefined) {
     out.byte(tag.REFERENCE);
-    out.count(known);
-    return;
+    return out.count(known);
   }
   numbers.set(value, numbers.size);
   if (isPlainArray(value)) return writeArray(value, encoding);

@@ -71,8 +71,10 @@ describe("w-tinylfu", () => {
     expect(hitRatio(storeOf(512, seeded()).space, loop)).toBeGreaterThan(0.4);
   });
 
-  test("counts halve after 10 accesses for each entry", () => {
+  test("counts halve after 10 accesses for each entry, and clearing starts afresh", () => {
     const { slots, space } = storeOf(100, seeded());
+    for (let number = 0; number < 500; number++) space.set(`k${number % 100}`, "", Infinity, 0);
+    slots.clear();
     for (let number = 0; number < 100; number++) space.set(`k${number}`, "", Infinity, 0);
     for (let count = 0; count < 12; count++) space.get("k0", 0);
     expect(frequencyOf(slots, space, "k0")).toBe(13);

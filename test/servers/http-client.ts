@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Agent, request as httpRequest } from "node:http";
+import { request as httpRequest } from "node:http";
 
 /** What became of a request. It never rejects: a lost request is an outcome to be counted. */
 export type HttpOutcome =
@@ -38,15 +38,13 @@ export function fetchOnce(url: string, options: HttpOptions = {}): Promise<HttpO
   const { method = "GET", headers = {}, body, resetAfterMs, timeoutMs = 10_000 } = options;
   const start = performance.now();
   const elapsed = (): number => Math.round(performance.now() - start);
-  const agent = new Agent({ keepAlive: false });
   return new Promise((resolve) => {
     const timers: NodeJS.Timeout[] = [];
     function settle(outcome: HttpOutcome): void {
       for (const timer of timers) clearTimeout(timer);
-      agent.destroy();
       resolve(outcome);
     }
-    const request = httpRequest(url, { method, headers: { connection: "close", ...headers }, agent }, (response) => {
+    const request = httpRequest(url, { method, headers: { connection: "close", ...headers }, agent: false }, (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("error", (error) => settle({ kind: "lost", reason: error.message, ms: elapsed() }));
@@ -64,8 +62,8 @@ export function fetchOnce(url: string, options: HttpOptions = {}): Promise<HttpO
     if (resetAfterMs !== undefined) {
       timers.push(
         setTimeout(() => {
-          settle({ kind: "reset", ms: elapsed() });
           request.socket?.resetAndDestroy();
+          settle({ kind: "reset", ms: elapsed() });
         }, resetAfterMs),
       );
     }

@@ -22,8 +22,8 @@ async function answer(request: Request): Promise<Answer> {
 function toFailure(error: unknown): Answer {
   if (error instanceof BadRequest) return failure(400, error.message);
   console.error(error);
-  // A read never fails because of a tier. `invalidate` does when it could not reach one, since the old value may still be there.
-  if (isCacheError(error, "ERR_STORAGE_WRITE")) return failure(503, "a tier could not be cleared, so an old value may still be served; ask again");
+  // A read never fails because of a tier. `invalidate` and `refresh` do when they could not reach one: it may hold the old value.
+  if (isCacheError(error, "ERR_STORAGE_WRITE")) return failure(503, "a tier could not be reached and may still serve an old value; ask again");
   return failure(500, "the source failed; the log says why. Was the database filled? `npm start` does it.");
 }
 

@@ -1,0 +1,115 @@
+/**
+ * What the tests of all serializers share: values that are hard to carry, bytes that nobody encoded, and a check that a decoder
+ * takes the latter well. Generators are seeded, so that a failure can be repeated.
+ *
+ * @module
+ */
+import { expect } from "vitest";
+import { isCacheError } from "../../src/errors.ts";
+import type { Serializer } from "../../src/serializer/serializer.ts";
+
+/** A seeded generator of numbers from 0 up to 1 (xorshift32). */
+export function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
+
+/** Random bytes, and real payloads with bytes changed, cut, repeated or put together. */
+export function* hostileBytes(payloads: readonly Uint8Array[], count: number, seed: number): Generator<Uint8Array> {
+  const random = seeded(seed);
+  const below = (limit: number): number => Math.floor(random() * limit);
+  const some = (): Uint8Array => payloads[below(payloads.length)] ?? new Uint8Array(0);
+  for (let round = 0; round < count; round += 1) {
+    const payload = some();
+    if (round % 5 === 0) {
+      yield Uint8Array.from({ length: below(64) }, () => below(256));
+    } else if (round % 5 === 1) {
+      yield payload.slice(0, below(payload.length));
+    } else if (round % 5 === 2) {
+      const other = some();
+      yield Uint8Array.from([...payload.subarray(0, below(payload.length)), ...other.subarray(below(other.length))]);
+    } else {
+      const changed = payload.slice();
+      for (let changes = 1 + below(4); changes > 0; changes -= 1) changed[below(changed.length)] = below(256);
+      yield changed;
+    }
+  }
+}
+
+/** Decodes bytes that may be anything: a value comes back, or a typed reject that says nothing of them. */
+export async function decodeHostile(serializer: Serializer, bytes: Uint8Array): Promise<"value" | "reject"> {
+  try {
+    await serializer.decode(bytes);
+    return "value";
+  } catch (error) {
+    if (!isCacheError(error, "ERR_ENTRY_CORRUPT")) throw error;
+    expect(error.message).toMatch(/^[a-z]+\(\) cannot decode these bytes$/);
+    expect(error.cause).toBeUndefined();
+    return "reject";
+  }
+}
+
+/** What hangs on `Object.prototype`, to see that a decoder left it alone. */
+export function prototypeKeys(): string {
+  return JSON.stringify([Reflect.ownKeys(Object.prototype), Reflect.ownKeys(Array.prototype)].map((keys) => keys.map(String)));
+}
+
+/** An object inside an object, and so on. */
+export function nest(levels: number, wrap: (inner: unknown) => unknown): unknown {
+  let value: unknown = null;
+  for (let level = 0; level < levels; level += 1) value = wrap(value);
+  return value;
+}
+
+/** The error of an encoder that refuses a value, or `undefined` if it did not. */
+export async function refusalOf(serializer: Serializer, value: unknown): Promise<Error | undefined> {
+  try {
+    await serializer.encode(value);
+    return undefined;
+  } catch (error) {
+    if (isCacheError(error, "ERR_SERIALIZE")) return error;
+    throw error;
+  }
+}
+
+/** Plain data of every kind, with the texts and numbers where formats break. */
+export const PLAIN: Readonly<Record<string, unknown>> = {
+  null: null,
+  true: true,
+  false: false,
+  zero: 0,
+  "small integer": 127,
+  "negative integer": -32_769,
+  "32 bits": 2 ** 32 - 1,
+  "more than 32 bits": 2 ** 40 + 1,
+  "largest safe integer": Number.MAX_SAFE_INTEGER,
+  "smallest safe integer": Number.MIN_SAFE_INTEGER,
+  fraction: 0.1 + 0.2,
+  "least number": Number.MIN_VALUE,
+  "largest number": Number.MAX_VALUE,
+  "empty text": "",
+  ascii: "plain text",
+  "control characters": "\0\u0001\u001f\u007f\u2028\u2029",
+  "accents and scripts": "é ß 日本語 עברית 😀 𝒳",
+  "fullwidth and replacement": "，\uFFFD\uF000",
+  "long text": "x".repeat(70_000),
+  "long text beyond ascii": "日本".repeat(30_000),
+  "byte order mark inside": `a\uFEFF${"b".repeat(100)}`,
+  "empty array": [],
+  "array of 16": Array.from({ length: 16 }, (_, index) => index),
+  "array of 70,000": Array.from({ length: 70_000 }, (_, index) => index % 300),
+  "empty object": {},
+  "nested object": { a: { b: [{ c: null }, [[]]] }, "": 1, "a b": 2 },
+  "object of 70,000": Object.fromEntries(Array.from({ length: 70_000 }, (_, index) => [`k${index}`, index])),
+  "keys of objects": { constructor: 1, hasOwnProperty: 2, toJSON: 3, toString: 4, length: 5, valueOf: 6, then: 7 },
+  "keys that are numbers": { 10: "ten", 2: "two", "-1": "minus one", "1.5": "one and a half" },
+  "shared reference": (() => {
+    const shared = { n: 1 };
+    return [shared, shared];
+  })(),
+};
