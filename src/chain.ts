@@ -9,8 +9,8 @@
  * @module
  */
 
-import { fullKeyOf } from "./core.ts";
-import type { Binding, Chain, LocalEntry, RemotePart } from "./core.ts";
+import { fullKeyOf } from "./binding.ts";
+import type { Binding, Chain, LocalEntry, RemotePart } from "./binding.ts";
 import { ageMs, freshLeftMs } from "./entry.ts";
 import type { EntryTimes } from "./entry.ts";
 import { decodeSlot } from "./envelope.ts";

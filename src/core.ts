@@ -6,90 +6,26 @@
  * @module
  */
 
-import type { Flight } from "./chain.ts";
+import type { Binding, Chain, LocalEntry, LocalPart, RemotePart } from "./binding.ts";
 import { systemClock } from "./clock.ts";
 import type { Clock } from "./clock.ts";
 import { describe } from "./duration.ts";
 import { createOwner } from "./envelope.ts";
-import type { Owner } from "./envelope.ts";
 import { CacheError } from "./errors.ts";
 import { createEmitter } from "./events.ts";
 import type { Emitter } from "./events.ts";
-import type { CallHost, Operation } from "./flight.ts";
-import { checkPrefix, fullKey, generationKey, keyDigest, MIN_KEY_BYTES } from "./key.ts";
+import type { CallHost } from "./flight.ts";
+import { checkPrefix, generationKey, keyDigest, MIN_KEY_BYTES } from "./key.ts";
 import type { LocalSpace, LocalTier } from "./local/local-tier.ts";
 import { specOf } from "./node.ts";
-import type { NodeSpec } from "./node-spec.ts";
 import { createRemoteStorage } from "./remote-storage.ts";
 import type { RemoteHost, RemoteStorage, Revision } from "./remote-storage.ts";
-import type { Refresh } from "./replace.ts";
 import type { Runtime } from "./runtime.ts";
 import { createCounters, tierCounters } from "./stats.ts";
-import type { NodeCounters, TierCounters } from "./stats.ts";
+import type { NodeCounters } from "./stats.ts";
 import { budgetOf } from "./storage-guard.ts";
 import type { Storage } from "./storage.ts";
 import type { CreateCacheOptions, GuardOptions, NodeInfo, StorageOption } from "./types.ts";
-
-/** A value in a local tier. */
-export interface LocalEntry {
-  readonly value: unknown;
-  /** Unix ms, just before the load began. */
-  readonly createdAt: number;
-  /** By the monotonic clock. */
-  readonly freshUntil: number;
-  /** What the flight captured in each remote tier of the chain, by position. */
-  readonly generations: readonly (readonly number[] | undefined)[];
-  /** The revision at which the generations were last compared. */
-  revision: number;
-  /** Whether no tier without guard had a part in it. */
-  readonly guarded: boolean;
-}
-
-/** A local tier of a node. `ttlMs` may be `Infinity`. */
-export interface LocalPart {
-  readonly name: string;
-  readonly ttlMs: number;
-  readonly space: LocalSpace<LocalEntry>;
-  readonly counters: TierCounters;
-}
-
-/** A remote tier of a node. */
-export interface RemotePart {
-  readonly name: string;
-  readonly ttlMs: number;
-  /** Its position among the remote tiers. */
-  readonly index: number;
-  readonly storage: RemoteStorage;
-  readonly counters: TierCounters;
-  /** Generations to read beside the slot; none in a storage without conditional writes. */
-  readonly names: readonly string[];
-}
-
-/** A node's tiers, left to right, as a flight sees them from beginning to end. */
-export interface Chain {
-  readonly locals: readonly LocalPart[];
-  readonly remotes: readonly RemotePart[];
-  /** A cap on how long a flight of this chain may take, in ms. */
-  readonly capMs: number;
-}
-
-/** A node in a cache, under one prefix. Everything isolate-local is kept here, so two nodes never meet. */
-export interface Binding {
-  readonly core: Core;
-  readonly spec: NodeSpec;
-  readonly owner: Owner;
-  readonly counters: NodeCounters;
-  /** Replaced when a storage is registered; a flight keeps the chain it began with. */
-  chain: Chain;
-  /** The leftmost local tier, which answers nearly every call. */
-  nearest: LocalSpace<LocalEntry> | undefined;
-  readonly flights: Map<string, Flight>;
-  readonly refreshes: Map<string, Refresh>;
-  /** The last `set` of a key that still runs, for call order. */
-  readonly turns: Map<string, Operation<object>>;
-  /** Keys that miss and wait for a common `loadAll`. */
-  loading: { readonly at: number; readonly flights: Flight[] } | undefined;
-}
 
 const DEFAULT_PREFIX = "cacheme";
 const STRIPES = 1_024;
@@ -111,7 +47,6 @@ export class Core implements RemoteHost, CallHost {
   used = false;
   private readonly guard: GuardOptions | undefined;
   private readonly options: Map<string, StorageOption>;
-  private readonly spaces = new WeakMap<LocalSpace<LocalEntry>, LocalTier>();
   private readonly opened = new Map<string, LocalTier | RemoteStorage>();
   private readonly bindings = new Map<string, Map<NodeInfo, Binding>>();
   private readonly counters = new Map<string, NodeCounters>();
@@ -276,24 +211,13 @@ export class Core implements RemoteHost, CallHost {
       if (ttl === 0) continue;
       const ttlMs = ttl ?? Number.POSITIVE_INFINITY;
       const part = { name, ttlMs, counters: tierCounters(counters, name) };
-      if (isLocal(storage))
-        locals.push({ ...part, space: binding.chain.locals.find((old) => old.name === name && this.owns(old, storage))?.space ?? this.space(storage) });
+      if (isLocal(storage)) locals.push({ ...part, tier: storage, space: spaceIn(storage, binding.chain) });
       else remotes.push({ ...part, index: remotes.length, storage, names: storage.conditional ? generation : [] });
     }
     const budgets = remotes.reduce((sum, { storage }) => sum + storage.budgetMs, 0);
     binding.chain = { locals, remotes, capMs: spec.hardTimeoutMs + 3 * budgets };
     binding.nearest = locals[0]?.space;
     this.reportWeakFirst(spec.name, remotes);
-  }
-
-  private space(tier: LocalTier): LocalSpace<LocalEntry> {
-    const space = tier.space<LocalEntry>((entry) => entry.value);
-    this.spaces.set(space, tier);
-    return space;
-  }
-
-  private owns(part: LocalPart, tier: LocalTier): boolean {
-    return this.spaces.get(part.space) === tier;
   }
 
   private open(name: string, node: string): LocalTier | RemoteStorage {
@@ -328,9 +252,10 @@ export class Core implements RemoteHost, CallHost {
   }
 }
 
-/** The full key of a node's key under the binding's prefix. */
-export function fullKeyOf(binding: Binding, key: string): string {
-  return fullKey(binding.owner.prefix, key, binding.owner.version);
+/** A node keeps its space in a tier when its chain is made anew. */
+function spaceIn(tier: LocalTier, before: Chain): LocalSpace<LocalEntry> {
+  const old = before.locals.find((part) => part.tier === tier);
+  return old?.space ?? tier.space<LocalEntry>((entry) => entry.value);
 }
 
 /** What every call rejects with after `close`. */

@@ -9,7 +9,8 @@
 
 import { STALE_DRAIN_MS } from "./batch.ts";
 import type { Flight, Found } from "./chain.ts";
-import type { Binding, Core } from "./core.ts";
+import type { Binding } from "./binding.ts";
+import type { Core } from "./core.ts";
 import { describe } from "./duration.ts";
 import { CacheError } from "./errors.ts";
 import { LOST, OVERDUE } from "./flight.ts";

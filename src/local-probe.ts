@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Binding, LocalEntry } from "./core.ts";
+import type { Binding, LocalEntry } from "./binding.ts";
 
 /** The fresh local entry of a key, counted as a hit or a miss of the tiers asked. */
 export function probe(binding: Binding, key: string): LocalEntry | undefined {

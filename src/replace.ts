@@ -1,5 +1,5 @@
 /**
- * Changing what the tiers hold: `set`, `refresh`, `invalidate`. All three fence first, so that older loads of this isolate
+ * Changing what the tiers hold: `set`, `invalidate`, and the two halves of `refresh` (`refresh.ts`). All three fence first, so that older loads of this isolate
  * store nothing, and clear or write remote tiers from right to left, each awaited before the next: in any other order a
  * reader could copy the old value from a tier that is not yet cleared into one that is.
  *
@@ -10,105 +10,29 @@
  * @module
  */
 
-import type { Capture, Found, OwnLoader } from "./chain.ts";
+import type { Capture, Found } from "./chain.ts";
 import { deepFreeze } from "./clone.ts";
-import { fullKeyOf } from "./core.ts";
-import type { Binding, Chain, RemotePart } from "./core.ts";
-import { MARGIN_MS } from "./entry.ts";
+import { fullKeyOf } from "./binding.ts";
+import type { Binding, Chain } from "./binding.ts";
 import type { EntryTimes } from "./entry.ts";
-import { encodeEntry, encodeTombstone } from "./envelope.ts";
+import { encodeEntry } from "./envelope.ts";
 import { CacheError } from "./errors.ts";
-import { LOST, OVERDUE, Operation } from "./flight.ts";
+import { Operation } from "./flight.ts";
 import type { Call } from "./flight.ts";
 import { keyDigest, storedKey } from "./key.ts";
-import { execute, noLoader } from "./load.ts";
-import type { Loaded } from "./load.ts";
-import { countFailure, encodeValue, localEntry, serializeError, slotFor } from "./settle.ts";
+import { encodeValue, localEntry, serializeError, slotFor } from "./settle.ts";
 import type { Payload } from "./settle.ts";
-import { stampOf } from "./stamp.ts";
-import { countLoad } from "./stats.ts";
 import type { WriteEntry } from "./storage.ts";
+import { capture, clear, write } from "./tier-calls.ts";
+import type { Target } from "./tier-calls.ts";
 
-/** One key of one node, as an operation is asked about it. */
-export interface Target {
-  readonly binding: Binding;
-  readonly key: string;
-  readonly params: unknown;
-}
-
-/** What a read of a tier, made for writing it, saw; `undefined` if it failed. */
-function capture(part: RemotePart, short: string): Promise<Capture | undefined> {
-  return new Promise((resolve) => {
-    part.storage.read({
-      storedKey: short,
-      names: part.names,
-      queuedAt: 0,
-      answered(slot, _asRead, standing, ms) {
-        part.counters.readTimeMs += ms;
-        if (!standing) return resolve(undefined);
-        resolve({ stamp: part.storage.conditional ? (slot ? stampOf(slot.bytes) : null) : undefined, numbers: standing });
-      },
-      failed(error) {
-        countFailure(part, error);
-        resolve(undefined);
-      },
-    });
-  });
-}
-
-type Written = "stored" | "refused" | "failed";
-
-/** Writes one slot; `make` is asked at the moment of sending, and may decline. */
-function write(part: RemotePart, short: string, make: () => WriteEntry | undefined): Promise<Written> {
-  return new Promise((resolve) => {
-    part.storage.write({
-      storedKey: short,
-      queuedAt: 0,
-      prepare() {
-        const entry = make();
-        if (!entry) resolve("refused");
-        return entry;
-      },
-      written(stored, ms) {
-        part.counters.writeCount++;
-        part.counters.writeTimeMs += ms;
-        if (stored === false) part.counters.refusedCount++;
-        resolve(stored === false ? "refused" : "stored");
-      },
-      failed(error) {
-        countFailure(part, error);
-        resolve("failed");
-      },
-    });
-  });
-}
-
-/** Clears a key in one tier: a tombstone where writes are conditional, so that older loads elsewhere are refused; else a removal. */
-async function clear(part: RemotePart, { binding, key }: Target): Promise<boolean> {
-  const fullKey = fullKeyOf(binding, key);
-  const short = await storedKey(fullKey, part.storage.maxKeyBytes);
-  if (part.storage.conditional) {
-    const ttlMs = binding.spec.storeWithinMs + MARGIN_MS;
-    return (await write(part, short, () => ({ key: short, bytes: encodeTombstone(binding.owner, fullKey), ttlMs }))) === "stored";
-  }
-  return new Promise((resolve) => {
-    part.storage.remove({
-      storedKey: short,
-      queuedAt: 0,
-      removed: () => resolve(true),
-      failed(error) {
-        countFailure(part, error);
-        resolve(false);
-      },
-    });
-  });
-}
+export type { Target } from "./tier-calls.ts";
 
 function dropLocal({ binding, key }: Target): void {
   for (const { space } of binding.chain.locals) space.delete(key);
 }
 
-function writeError(operation: string, tiers: ReadonlySet<string>): CacheError {
+export function writeError(operation: string, tiers: ReadonlySet<string>): CacheError {
   return new CacheError(
     "ERR_STORAGE_WRITE",
     `${operation}: ${[...tiers].map((name) => `storage ${JSON.stringify(name)}`).join(" and ")} failed; the other tiers were served, and calling again is safe`,
@@ -140,7 +64,7 @@ export async function invalidate(targets: readonly Target[]): Promise<void> {
 }
 
 /** What is to replace an entry. */
-interface Replacement {
+export interface Replacement {
   readonly found: Found;
   readonly payload: Payload;
   /** Cap on the life in every tier, in ms. */
@@ -148,7 +72,7 @@ interface Replacement {
 }
 
 /** Where an operation that replaces an entry began, and what it saw. */
-interface Beginning {
+export interface Beginning {
   readonly chain: Chain;
   readonly startedAt: number;
   readonly mark: number;
@@ -156,7 +80,7 @@ interface Beginning {
 }
 
 /** Fences, takes a mark, and reads the stamps and generations of all tiers at once. */
-async function beginReplacing({ binding, key }: Target): Promise<Beginning> {
+export async function beginReplacing({ binding, key }: Target): Promise<Beginning> {
   const { core, chain } = binding;
   const startedAt = core.clock.monotonic();
   core.fence(binding, key);
@@ -167,7 +91,7 @@ async function beginReplacing({ binding, key }: Target): Promise<Beginning> {
 }
 
 /** Writes right to left, then locally. Answers the tiers that failed. */
-async function finishReplacing(target: Target, begun: Beginning, { found, payload, ttlMs }: Replacement): Promise<ReadonlySet<string>> {
+export async function finishReplacing(target: Target, begun: Beginning, { found, payload, ttlMs }: Replacement): Promise<ReadonlySet<string>> {
   const { binding, key } = target;
   const { core, owner, spec } = binding;
   const { chain, captures } = begun;
@@ -216,7 +140,7 @@ function putLocal({ binding, key }: Target, begun: Beginning, found: Found, ttlM
 }
 
 /** The value as it is stored: protected as the node asks, and serialized before anybody can change it. @throws ERR_SERIALIZE */
-async function prepare(binding: Binding, value: unknown): Promise<{ readonly value: unknown; readonly payload: Payload }> {
+export async function prepare(binding: Binding, value: unknown): Promise<{ readonly value: unknown; readonly payload: Payload }> {
   const { spec, chain } = binding;
   try {
     const own = spec.clone === "none" ? value : spec.clone === "freeze" ? deepFreeze(value) : structuredClone(value);
@@ -258,119 +182,4 @@ export async function set(call: Call, target: Target, value: unknown, ttlMs: num
     turn.settle({});
     call.end();
   }
-}
-
-/** What a refresh ends with. */
-export type Refreshed = { readonly ok: true; readonly found: Found } | { readonly ok: false; readonly error: unknown };
-
-/** One refresh of one key. One runs and one waits; whoever comes later shares the one that waits. */
-export class Refresh extends Operation<Refreshed> {
-  /** The load, while it may be shared by flights that found the key in no tier. */
-  load: Operation<Loaded> | undefined = undefined;
-  next: Refresh | undefined = undefined;
-}
-
-/** Loads anew and replaces every tier. Never joins a load that began before. */
-export async function refresh(call: Call, target: Target, env: unknown, own: OwnLoader | undefined): Promise<Refreshed> {
-  const { binding, key } = target;
-  const { core, chain } = binding;
-  const capMs = 2 * chain.capMs;
-  for (;;) {
-    const running = binding.refreshes.get(key);
-    const now = core.clock.monotonic();
-    if (!running || running.call.silent(now)) return run(new Refresh(call), target, env, own);
-    const waiting = running.next;
-    if (waiting && !waiting.call.silent(now)) {
-      const shared = await call.follow(waiting, 2 * capMs);
-      if (shared !== LOST && shared !== OVERDUE) return shared;
-      if (running.next === waiting) running.next = undefined;
-      if (binding.refreshes.get(key) === waiting) binding.refreshes.delete(key);
-      continue;
-    }
-    const mine = new Refresh(call);
-    running.next = mine;
-    call.begin();
-    await call.follow(running, capMs);
-    call.end();
-    return run(mine, target, env, own);
-  }
-}
-
-async function run(mine: Refresh, target: Target, env: unknown, own: OwnLoader | undefined): Promise<Refreshed> {
-  const { binding, key } = target;
-  binding.refreshes.set(key, mine);
-  mine.call.begin();
-  let refreshed: Refreshed;
-  try {
-    refreshed = await replaceByLoad(mine, target, env, own);
-  } catch (error) {
-    refreshed = { ok: false, error };
-  }
-  if (binding.refreshes.get(key) === mine) {
-    if (mine.next) binding.refreshes.set(key, mine.next);
-    else binding.refreshes.delete(key);
-  }
-  mine.settle(refreshed);
-  mine.call.end();
-  return refreshed;
-}
-
-async function replaceByLoad(mine: Refresh, target: Target, env: unknown, own: OwnLoader | undefined): Promise<Refreshed> {
-  const { binding } = target;
-  const { spec } = binding;
-  if (!own && !spec.load && !spec.loadAll) return { ok: false, error: noLoader(spec.name) };
-  const begun = await beginReplacing(target);
-  const loaded = await loadOnce(mine, target, env, own);
-  if (!loaded.ok) return { ok: false, error: loaded.result };
-  const { createdAt, since, ms } = loaded;
-  const found = (value: unknown): Found => ({
-    ok: true,
-    value,
-    source: "load",
-    loaded: true,
-    createdAt,
-    since,
-    leftMs: Number.POSITIVE_INFINITY,
-    costMs: ms,
-    guarded: true,
-  });
-  let prepared: { readonly value: unknown; readonly payload: Payload };
-  try {
-    prepared = await prepare(binding, loaded.result);
-  } catch (error) {
-    // As on every load: the value is answered, not stored, and reported. What it was to replace goes.
-    binding.core.emitter.emit({ type: "not-stored", node: spec.name, key: keyDigest(target.key), reason: "serializer", error: serializeError(error, spec) });
-    await invalidate([target]);
-    return { ok: true, found: found(loaded.result) };
-  }
-  const failed = await finishReplacing(target, begun, { found: found(prepared.value), payload: prepared.payload, ttlMs: Number.POSITIVE_INFINITY });
-  if (failed.size > 0) return { ok: false, error: writeError("refresh", failed) };
-  return { ok: true, found: found(prepared.value) };
-}
-
-/** Runs the loader once, where flights that found nothing can see it. */
-async function loadOnce(mine: Refresh, { binding, params }: Target, env: unknown, own: OwnLoader | undefined): Promise<Loaded> {
-  const { core, spec, counters } = binding;
-  const operation = new Operation<Loaded>(mine.call);
-  mine.load = operation;
-  execute(
-    core,
-    spec,
-    env,
-    (context) => (own ? own() : spec.load ? spec.load(params, context) : loadAlone(spec.loadAll?.([params], context), spec.name)),
-    (loaded) => {
-      countLoad(counters, loaded.ms, loaded.ok);
-      operation.settle(loaded);
-    },
-  );
-  return operation.done;
-}
-
-/** The one result of a `loadAll` for one key. */
-async function loadAlone(results: unknown, node: string): Promise<unknown> {
-  const list: unknown = await results;
-  if (!Array.isArray(list) || list.length !== 1) throw new TypeError(`node ${JSON.stringify(node)}: loadAll must answer a list aligned with its 1 parameters`);
-  const [only]: unknown[] = list;
-  if (only instanceof Error) throw only;
-  return only;
 }

@@ -11,7 +11,8 @@
 
 import type { Capture, Failure, Flight, Found } from "./chain.ts";
 import { deepFreeze } from "./clone.ts";
-import type { Core, LocalEntry, LocalPart, RemotePart } from "./core.ts";
+import type { LocalEntry, LocalPart, RemotePart } from "./binding.ts";
+import type { Core } from "./core.ts";
 import { slotLifeMs } from "./entry.ts";
 import type { EntryTimes } from "./entry.ts";
 import { encodeEntry } from "./envelope.ts";

@@ -120,7 +120,7 @@ export const stampCases: readonly ContractCase[] = [
     needs: isConditional,
     async run(subject) {
       const { key, put, write, read } = callsOf(subject);
-      for (const name of ["1", "2", "3", "4"]) await put(key(name), bytesOf(`stamp--${name}`));
+      for (const name of ["1", "2", "3", "4", "5"]) await put(key(name), bytesOf(`stamp--${name}`));
       const bytes = bytesOf("new value");
       const outcomes = await write(
         { key: key("0"), bytes, ttlMs: null, ifStamp: null },
@@ -128,12 +128,13 @@ export const stampCases: readonly ContractCase[] = [
         { key: key("2"), bytes, ttlMs: 60_000, ifStamp: bytesOf("stamp--2") },
         { key: key("3"), bytes, ttlMs: 60_000, ifStamp: bytesOf("stamp--2") },
         { key: key("4"), bytes, ttlMs: null },
+        { key: key("5"), bytes, ttlMs: null, ifStamp: null },
       );
-      equal(outcomes, [true, false, true, false, true], "the outcomes");
-      const slots = await read(...["0", "1", "2", "3", "4"].map(key));
+      equal(outcomes, [true, false, true, false, true, false], "the outcomes");
+      const slots = await read(...["0", "1", "2", "3", "4", "5"].map(key));
       equal(
         slots.map((slot) => slot?.bytes),
-        [bytes, bytesOf("stamp--1"), bytes, bytesOf("stamp--3"), bytes],
+        [bytes, bytesOf("stamp--1"), bytes, bytesOf("stamp--3"), bytes, bytesOf("stamp--5")],
         "the slots",
       );
     },

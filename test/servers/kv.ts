@@ -9,6 +9,8 @@ import type { KvNamespace } from "../../adapters/kv.ts";
 /** A running namespace. */
 export interface KvServer {
   readonly namespace: KvNamespace;
+  /** When a key expires, in Unix seconds; `undefined` if never, or if there is no such key. */
+  expirationOf(key: string): Promise<number | undefined>;
   stop(): Promise<void>;
 }
 
@@ -23,9 +25,17 @@ export async function startKv(): Promise<KvServer> {
     host: "127.0.0.1",
     port: 0,
   });
-  const namespace: unknown = await miniflare.getKVNamespace("CACHE");
-  if (!isKv(namespace)) throw new Error("miniflare gave no KV namespace");
-  return { namespace, stop: () => miniflare.dispose() };
+  const namespace = await miniflare.getKVNamespace("CACHE");
+  const asPort: unknown = namespace;
+  if (!isKv(asPort)) throw new Error("miniflare gave no KV namespace");
+  return {
+    namespace: asPort,
+    async expirationOf(key) {
+      const { keys } = await namespace.list({ prefix: key });
+      return keys.find(({ name }) => name === key)?.expiration;
+    },
+    stop: () => miniflare.dispose(),
+  };
 }
 
 function isKv(value: unknown): value is KvNamespace {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type AddressInfo, type Server } from "node:net";
 import { tmpdir } from "node:os";
@@ -20,7 +20,8 @@ export interface ServerProcess {
   stop(): Promise<void>;
 }
 
-const WRAPPER = '"$@" </dev/null & pid=$!; cat >/dev/null; kill -9 $pid 2>/dev/null';
+/** The watch reads the standard input of the shell under another number, since a background command gets an empty one. */
+const WRAPPER = 'exec 3<&0; "$@" </dev/null 3<&- & pid=$!; (cat <&3; kill -9 $pid) >/dev/null 2>&1 & wait $pid';
 
 /** Whether a server was left out on purpose (`CACHEME_TEST_WITHOUT=redis,…`). */
 export function isLeftOut(name: string): boolean {
@@ -59,22 +60,24 @@ export async function startProcess(command: string, argumentsFor: (port: number,
   const child = spawn("sh", ["-c", WRAPPER, "sh", command, ...argumentsFor(chosen, directory)], { cwd: directory, stdio: ["pipe", "pipe", "pipe"] });
   let log = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (log = (log + data.toString()).slice(-100_000)));
-  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   async function stop(): Promise<void> {
     child.stdin.end();
     await ended;
     rmSync(directory, { recursive: true, force: true });
   }
-  if (!(await accepts(chosen, 10_000))) {
+  if (!(await accepts(chosen, child))) {
     await stop();
     throw new Error(`${command} does not answer on port ${chosen}:\n${log.slice(-2000)}`);
   }
   return { port: chosen, directory, log: () => log, stop };
 }
 
-async function accepts(port: number, withinMs: number): Promise<boolean> {
-  const deadline = Date.now() + withinMs;
-  while (Date.now() < deadline) {
+const START_MS = 10_000;
+
+async function accepts(port: number, child: ChildProcess): Promise<boolean> {
+  const deadline = Date.now() + START_MS;
+  while (Date.now() < deadline && child.exitCode === null) {
     if (await canConnect(port)) return true;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

@@ -165,7 +165,10 @@ export async function handle(request: Request, environment: Environment, context
   subject ??= subjectOf(JSON.parse(environment.SETTINGS));
   if (order.op === "state") return Response.json(stateOf(subject));
   if (order.op === "reset") reset();
-  if (order.op === "flush") await subject.cache.flush();
+  if (order.op === "flush") {
+    await subject.cache.flush();
+    return Response.json({ results: [] });
+  }
   const work = carryOut(subject, order);
   if (order.end) return endBadly(order, work, context);
   try {

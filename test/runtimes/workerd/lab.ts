@@ -26,7 +26,7 @@ export interface Lane {
  * requests that have ended.
  */
 export const LANES: readonly Lane[] = [
-  { name: "workerd of July 2026, date 2022-10-31", runtime: "miniflare", date: "2022-10-31" },
+  { name: "workerd of July 2026, date 2022-01-01", runtime: "miniflare", date: "2022-01-01" },
   { name: "workerd of July 2026, date 2024-10-14", runtime: "miniflare", date: "2024-10-14" },
   { name: "workerd of July 2026, date 2026-07-01", runtime: "miniflare", date: "2026-07-01" },
   { name: "workerd of November 2026, date 2026-11-17", runtime: "wrangler", date: "2026-11-17" },

@@ -1,0 +1,84 @@
+/**
+ * A node as bound to a cache: its tiers, its counters, and all that this isolate keeps for it. It is data; `core.ts` makes it,
+ * and the files that tell the story work on it.
+ *
+ * @module
+ */
+
+import type { Flight } from "./chain.ts";
+import type { Core } from "./core.ts";
+import type { Owner } from "./envelope.ts";
+import type { Operation } from "./flight.ts";
+import { fullKey } from "./key.ts";
+import type { LocalSpace, LocalTier } from "./local/local-tier.ts";
+import type { NodeSpec } from "./node-spec.ts";
+import type { Refresh } from "./refresh.ts";
+import type { RemoteStorage } from "./remote-storage.ts";
+import type { NodeCounters, TierCounters } from "./stats.ts";
+
+/** A value in a local tier. */
+export interface LocalEntry {
+  readonly value: unknown;
+  /** Unix ms, just before the load began. */
+  readonly createdAt: number;
+  /** By the monotonic clock. */
+  readonly freshUntil: number;
+  /** What the flight captured in each remote tier of the chain, by position. */
+  readonly generations: readonly (readonly number[] | undefined)[];
+  /** The revision at which the generations were last compared. */
+  revision: number;
+  /** Whether no tier without guard had a part in it. */
+  readonly guarded: boolean;
+}
+
+/** A local tier of a node. `ttlMs` may be `Infinity`. */
+export interface LocalPart {
+  readonly name: string;
+  readonly ttlMs: number;
+  readonly tier: LocalTier;
+  readonly space: LocalSpace<LocalEntry>;
+  readonly counters: TierCounters;
+}
+
+/** A remote tier of a node. */
+export interface RemotePart {
+  readonly name: string;
+  readonly ttlMs: number;
+  /** Its position among the remote tiers. */
+  readonly index: number;
+  readonly storage: RemoteStorage;
+  readonly counters: TierCounters;
+  /** Generations to read beside the slot; none in a storage without conditional writes. */
+  readonly names: readonly string[];
+}
+
+/** A node's tiers, left to right, as a flight sees them from beginning to end. */
+export interface Chain {
+  readonly locals: readonly LocalPart[];
+  readonly remotes: readonly RemotePart[];
+  /** A cap on how long a flight of this chain may take, in ms. */
+  readonly capMs: number;
+}
+
+/** A node in a cache, under one prefix. Everything isolate-local is kept here, so two nodes never meet. */
+export interface Binding {
+  readonly core: Core;
+  readonly spec: NodeSpec;
+  readonly owner: Owner;
+  readonly counters: NodeCounters;
+  /** Replaced when a storage is registered; a flight keeps the chain it began with. */
+  chain: Chain;
+  /** The leftmost local tier, which answers nearly every call. */
+  nearest: LocalSpace<LocalEntry> | undefined;
+  readonly flights: Map<string, Flight>;
+  readonly refreshes: Map<string, Refresh>;
+  /** The last `set` of a key that still runs, for call order. */
+  readonly turns: Map<string, Operation<object>>;
+  /** Keys that miss and wait for a common `loadAll`. */
+  loading: { readonly at: number; readonly flights: Flight[] } | undefined;
+}
+
+/** The full key of a node's key under the binding's prefix. */
+export function fullKeyOf(binding: Binding, key: string): string {
+  return fullKey(binding.owner.prefix, key, binding.owner.version);
+}

@@ -1,0 +1,135 @@
+/**
+ * Loading anew: a refresh fences, reads the stamps of all tiers, loads, and replaces what the tiers hold. One runs and one
+ * waits for each key; whoever comes later shares the one that waits, which began after they asked.
+ *
+ * Invariant: a failing load leaves the old entry.
+ *
+ * @module
+ */
+
+import type { Found, OwnLoader } from "./chain.ts";
+import { LOST, OVERDUE, Operation } from "./flight.ts";
+import type { Call } from "./flight.ts";
+import { keyDigest } from "./key.ts";
+import { execute, noLoader } from "./load.ts";
+import type { Loaded } from "./load.ts";
+import { beginReplacing, finishReplacing, invalidate, prepare, writeError } from "./replace.ts";
+import { serializeError } from "./settle.ts";
+import type { Payload } from "./settle.ts";
+import { countLoad } from "./stats.ts";
+import type { Target } from "./tier-calls.ts";
+
+/** What a refresh ends with. */
+export type Refreshed = { readonly ok: true; readonly found: Found } | { readonly ok: false; readonly error: unknown };
+
+/** One refresh of one key. One runs and one waits; whoever comes later shares the one that waits. */
+export class Refresh extends Operation<Refreshed> {
+  /** The load, while it may be shared by flights that found the key in no tier. */
+  load: Operation<Loaded> | undefined = undefined;
+  next: Refresh | undefined = undefined;
+}
+
+/** Loads anew and replaces every tier. Never joins a load that began before. */
+export async function refresh(call: Call, target: Target, env: unknown, own: OwnLoader | undefined): Promise<Refreshed> {
+  const { binding, key } = target;
+  const { core, chain } = binding;
+  const capMs = 2 * chain.capMs;
+  for (;;) {
+    const running = binding.refreshes.get(key);
+    const now = core.clock.monotonic();
+    if (!running || running.call.silent(now)) return run(new Refresh(call), target, env, own);
+    const waiting = running.next;
+    if (waiting && !waiting.call.silent(now)) {
+      const shared = await call.follow(waiting, 2 * capMs);
+      if (shared !== LOST && shared !== OVERDUE) return shared;
+      if (running.next === waiting) running.next = undefined;
+      if (binding.refreshes.get(key) === waiting) binding.refreshes.delete(key);
+      continue;
+    }
+    const mine = new Refresh(call);
+    running.next = mine;
+    call.begin();
+    await call.follow(running, capMs);
+    call.end();
+    return run(mine, target, env, own);
+  }
+}
+
+async function run(mine: Refresh, target: Target, env: unknown, own: OwnLoader | undefined): Promise<Refreshed> {
+  const { binding, key } = target;
+  binding.refreshes.set(key, mine);
+  mine.call.begin();
+  let refreshed: Refreshed;
+  try {
+    refreshed = await replaceByLoad(mine, target, env, own);
+  } catch (error) {
+    refreshed = { ok: false, error };
+  }
+  if (binding.refreshes.get(key) === mine) {
+    if (mine.next) binding.refreshes.set(key, mine.next);
+    else binding.refreshes.delete(key);
+  }
+  mine.settle(refreshed);
+  mine.call.end();
+  return refreshed;
+}
+
+async function replaceByLoad(mine: Refresh, target: Target, env: unknown, own: OwnLoader | undefined): Promise<Refreshed> {
+  const { binding } = target;
+  const { spec } = binding;
+  if (!own && !spec.load && !spec.loadAll) return { ok: false, error: noLoader(spec.name) };
+  const begun = await beginReplacing(target);
+  const loaded = await loadOnce(mine, target, env, own);
+  if (!loaded.ok) return { ok: false, error: loaded.result };
+  const { createdAt, since, ms } = loaded;
+  const found = (value: unknown): Found => ({
+    ok: true,
+    value,
+    source: "load",
+    loaded: true,
+    createdAt,
+    since,
+    leftMs: Number.POSITIVE_INFINITY,
+    costMs: ms,
+    guarded: true,
+  });
+  let prepared: { readonly value: unknown; readonly payload: Payload };
+  try {
+    prepared = await prepare(binding, loaded.result);
+  } catch (error) {
+    // As on every load: the value is answered, not stored, and reported. What it was to replace goes.
+    binding.core.emitter.emit({ type: "not-stored", node: spec.name, key: keyDigest(target.key), reason: "serializer", error: serializeError(error, spec) });
+    await invalidate([target]);
+    return { ok: true, found: found(loaded.result) };
+  }
+  const failed = await finishReplacing(target, begun, { found: found(prepared.value), payload: prepared.payload, ttlMs: Number.POSITIVE_INFINITY });
+  if (failed.size > 0) return { ok: false, error: writeError("refresh", failed) };
+  return { ok: true, found: found(prepared.value) };
+}
+
+/** Runs the loader once, where flights that found nothing can see it. */
+async function loadOnce(mine: Refresh, { binding, params }: Target, env: unknown, own: OwnLoader | undefined): Promise<Loaded> {
+  const { core, spec, counters } = binding;
+  const operation = new Operation<Loaded>(mine.call);
+  mine.load = operation;
+  execute(
+    core,
+    spec,
+    env,
+    (context) => (own ? own() : spec.load ? spec.load(params, context) : loadAlone(spec.loadAll?.([params], context), spec.name)),
+    (loaded) => {
+      countLoad(counters, loaded.ms, loaded.ok);
+      operation.settle(loaded);
+    },
+  );
+  return operation.done;
+}
+
+/** The one result of a `loadAll` for one key. */
+async function loadAlone(results: unknown, node: string): Promise<unknown> {
+  const list: unknown = await results;
+  if (!Array.isArray(list) || list.length !== 1) throw new TypeError(`node ${JSON.stringify(node)}: loadAll must answer a list aligned with its 1 parameters`);
+  const [only]: unknown[] = list;
+  if (only instanceof Error) throw only;
+  return only;
+}

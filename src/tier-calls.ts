@@ -1,0 +1,92 @@
+/**
+ * Single calls to single tiers, as promises, for the operations that go through tiers one after another. They travel in the
+ * storage's lanes like those of flights, so many callers still share round trips.
+ *
+ * @module
+ */
+
+import type { Capture } from "./chain.ts";
+import { fullKeyOf } from "./binding.ts";
+import type { Binding, RemotePart } from "./binding.ts";
+import { MARGIN_MS } from "./entry.ts";
+import { encodeTombstone } from "./envelope.ts";
+import { storedKey } from "./key.ts";
+import { countFailure } from "./settle.ts";
+import { stampOf } from "./stamp.ts";
+import type { WriteEntry } from "./storage.ts";
+
+/** One key of one node, as an operation is asked about it. */
+export interface Target {
+  readonly binding: Binding;
+  readonly key: string;
+  readonly params: unknown;
+}
+
+/** What a read of a tier, made for writing it, saw; `undefined` if it failed. */
+export function capture(part: RemotePart, short: string): Promise<Capture | undefined> {
+  return new Promise((resolve) => {
+    part.storage.read({
+      storedKey: short,
+      names: part.names,
+      queuedAt: 0,
+      answered(slot, _asRead, standing, ms) {
+        part.counters.readTimeMs += ms;
+        if (!standing) return resolve(undefined);
+        resolve({ stamp: part.storage.conditional ? (slot ? stampOf(slot.bytes) : null) : undefined, numbers: standing });
+      },
+      failed(error) {
+        countFailure(part, error);
+        resolve(undefined);
+      },
+    });
+  });
+}
+
+/** How a write ended. */
+export type Written = "stored" | "refused" | "failed";
+
+/** Writes one slot; `make` is asked at the moment of sending, and may decline. */
+export function write(part: RemotePart, short: string, make: () => WriteEntry | undefined): Promise<Written> {
+  return new Promise((resolve) => {
+    part.storage.write({
+      storedKey: short,
+      queuedAt: 0,
+      prepare() {
+        const entry = make();
+        if (!entry) resolve("refused");
+        return entry;
+      },
+      written(stored, ms) {
+        part.counters.writeCount++;
+        part.counters.writeTimeMs += ms;
+        if (stored === false) part.counters.refusedCount++;
+        resolve(stored === false ? "refused" : "stored");
+      },
+      failed(error) {
+        countFailure(part, error);
+        resolve("failed");
+      },
+    });
+  });
+}
+
+/** Clears a key in one tier: a tombstone where writes are conditional, so that older loads elsewhere are refused; else a removal. */
+export async function clear(part: RemotePart, { binding, key }: Target): Promise<boolean> {
+  const fullKey = fullKeyOf(binding, key);
+  const short = await storedKey(fullKey, part.storage.maxKeyBytes);
+  if (part.storage.conditional) {
+    const ttlMs = binding.spec.storeWithinMs + MARGIN_MS;
+    return (await write(part, short, () => ({ key: short, bytes: encodeTombstone(binding.owner, fullKey), ttlMs }))) === "stored";
+  }
+  return new Promise((resolve) => {
+    part.storage.remove({
+      storedKey: short,
+      queuedAt: 0,
+      removed: () => resolve(true),
+      failed(error) {
+        countFailure(part, error);
+        resolve(false);
+      },
+    });
+  });
+}

@@ -1,0 +1,248 @@
+/**
+ * What the isolates of a simulation share: servers that keep slots and generations, a source with versions, and the messages
+ * between them and the isolates. A message is *sent*, *applied* at its server, and *answered*; when each happens is for the
+ * scheduler to say, and a message can be applied though nobody waits for it any more. Nothing happens by itself here.
+ *
+ * @module
+ */
+import { generationKey } from "../../src/key.ts";
+import type { Serializer } from "../../src/serializer/serializer.ts";
+import type { Slot, Storage, WriteEntry } from "../../src/storage.ts";
+import type { Choices } from "./random.ts";
+
+/** One operation of a program: a call of the API in one isolate, by one request. */
+export interface Op {
+  readonly index: number;
+  readonly kind: string;
+  readonly name: string;
+  readonly isolate: number;
+  readonly keys: readonly number[];
+  readonly startStep: number;
+  readonly startAt: number;
+  /** `Infinity` while it runs. */
+  endStep: number;
+  endAt: number;
+  /** Its request was killed: no line of it runs any more. */
+  dead: boolean;
+  failed: boolean;
+  /** The version of the key's row that it made, or was begun for. */
+  version: number;
+  /** Calls to storages and to the source, by verb and target. */
+  readonly calls: Map<string, number>;
+  moves: number;
+  /** From this move on the operation is slow. */
+  slowFrom: number;
+}
+
+/** A value: which version of which row, made by which operation. */
+export interface Version {
+  readonly key: number;
+  readonly version: number;
+  readonly by: number;
+  /** A `set` carries no order; a load does. */
+  readonly how: "load" | "set";
+}
+
+/** A call on its way. */
+export interface Message {
+  readonly op: Op;
+  readonly verb: string;
+  readonly target: string;
+  readonly sentAt: number;
+  readonly signal: AbortSignal | undefined;
+  state: "sent" | "applied" | "abandoned";
+  /** Takes effect at the server; answers what the story says of it. */
+  apply(): string;
+  answer(): void;
+  refuse(error: Error): void;
+}
+
+/** Whether somebody waits for the answer. */
+export function isAwaited({ state, op, signal }: Message): boolean {
+  return state !== "abandoned" && !op.dead && signal?.aborted !== true;
+}
+
+/** What a server or a source needs from its simulation. */
+export interface Post {
+  readonly now: () => number;
+  readonly choices: Choices;
+  send<T>(verb: string, target: string, signal: AbortSignal | undefined, apply: () => T, tell: (result: T) => string): Promise<T>;
+}
+
+/** What a server keeps under a key. */
+export interface Kept {
+  readonly bytes: Uint8Array;
+  readonly until: number;
+}
+
+/** How a server differs from a sound one, to see the properties fail. */
+export interface Flaws {
+  readonly ignoresStamps?: boolean | undefined;
+  readonly comparesExpiredStamps?: boolean | undefined;
+}
+
+/** A server, with what the scheduler may do to it behind everybody's back. */
+export interface Server {
+  readonly storage: Storage;
+  readonly weak: boolean;
+  readonly ttlMs: number;
+  readonly slots: ReadonlyMap<string, Kept>;
+  readonly generations: Map<string, number>;
+  /** The slot as a read would find it. */
+  standing(key: string): Kept | undefined;
+  /** Drops an expired slot; `any`: whatever it is. */
+  evict(key: string, any: boolean): boolean;
+  flush(): void;
+  stepBack(ms: number): void;
+}
+
+/** How long a weak server may go on showing what was there before. */
+export const DELAY_MS = 8_000;
+/** Random digits under each tick of a server's clock: the time of a simulation often stands still. */
+const SALT = 1_000_000;
+
+interface Seen {
+  readonly at: number;
+  readonly kept: Kept | undefined;
+}
+
+/** A server that keeps the port's contract, or, if `weak`, the contract of an eventual store. */
+export function createServer(name: string, ttlMs: number, weak: boolean, post: Post, flaws: Flaws = {}): Server {
+  const slots = new Map<string, Kept>();
+  const generations = new Map<string, number>();
+  const history = new Map<string, Seen[]>();
+  let skewMs = 0;
+
+  const alive = (kept: Kept | undefined): Kept | undefined => (kept !== undefined && kept.until > post.now() ? kept : undefined);
+  const standing = (key: string): Kept | undefined => alive(slots.get(key));
+
+  function seen(key: string): Kept | undefined {
+    if (!weak) return standing(key);
+    const all = history.get(key) ?? [];
+    const possible = [undefined, ...all].filter((_, index) => (all[index]?.at ?? Number.POSITIVE_INFINITY) >= post.now() - DELAY_MS);
+    return alive(possible[possible.length - 1 - post.choices.pick(possible.length)]?.kept);
+  }
+  function put(key: string, kept: Kept | undefined): void {
+    if (kept) slots.set(key, kept);
+    else slots.delete(key);
+    if (weak) history.set(key, [...(history.get(key) ?? []), { at: post.now(), kept }]);
+  }
+  function write({ key, bytes, ttlMs: lifeMs, ifStamp }: WriteEntry): boolean | undefined {
+    const shown = flaws.comparesExpiredStamps ? slots.get(key) : standing(key);
+    if (!weak && !flaws.ignoresStamps && !isStamp(shown, ifStamp)) return false;
+    put(key, { bytes, until: post.now() + (lifeMs ?? Number.POSITIVE_INFINITY) });
+    return weak ? undefined : true;
+  }
+  function lift(generation: string): number {
+    const tick = Math.max(0, post.now() + skewMs) * SALT + post.choices.pick(SALT);
+    const number = Math.max(tick, (generations.get(generation) ?? 0) + 1);
+    generations.set(generation, number);
+    return number;
+  }
+  const slotOf = (kept: Kept | undefined): Slot | undefined =>
+    kept && (weak || kept.until === Number.POSITIVE_INFINITY ? { bytes: kept.bytes } : { bytes: kept.bytes, remainingMs: kept.until - post.now() });
+
+  const storage: Storage = {
+    name,
+    traits: weak ? { consistency: "eventual" } : { conditional: true, consistency: "strong" },
+    read: (keys, names, signal) =>
+      post.send(
+        "read",
+        name,
+        signal,
+        () => ({ slots: keys.map((key) => slotOf(seen(key))), generations: names.map((generation) => generations.get(generation)) }),
+        (result) => result.slots.map((slot) => describeSlot(slot?.bytes)).join(" "),
+      ),
+    write: (entries, signal) =>
+      post.send(
+        "write",
+        name,
+        signal,
+        () => entries.map(write),
+        (stored) => entries.map(({ bytes }, index) => `${describeSlot(bytes)} ${stored[index] === false ? "REFUSED" : "stored"}`).join(", "),
+      ),
+    remove: (keys, signal) =>
+      post.send(
+        "remove",
+        name,
+        signal,
+        () => keys.forEach((key) => put(key, undefined)),
+        () => "",
+      ),
+    raise: (names, signal) =>
+      post.send(
+        "raise",
+        name,
+        signal,
+        () => names.forEach((generation) => void lift(generation)),
+        () => "",
+      ),
+    ensure: (names, signal) =>
+      post.send(
+        "ensure",
+        name,
+        signal,
+        () => names.map((generation) => generations.get(generation) ?? lift(generation)),
+        () => "",
+      ),
+  };
+  return {
+    storage,
+    weak,
+    ttlMs,
+    slots,
+    generations,
+    standing,
+    evict(key, any) {
+      return slots.has(key) && (any || standing(key) === undefined) && slots.delete(key);
+    },
+    flush() {
+      slots.clear();
+      generations.clear();
+    },
+    stepBack(ms) {
+      skewMs -= ms;
+    },
+  };
+}
+
+function isStamp(kept: Kept | undefined, ifStamp: Uint8Array | null | undefined): boolean {
+  if (ifStamp === undefined) return true;
+  if (ifStamp === null || kept === undefined) return ifStamp === null && kept === undefined;
+  return kept.bytes.subarray(0, 8).every((byte, index) => byte === ifStamp[index]);
+}
+
+const FLAGS_AT = 10;
+
+/** For stories only: what a slot is, by its flags and its last bytes. */
+function describeSlot(bytes: Uint8Array | undefined): string {
+  if (bytes === undefined) return "nothing";
+  return ((bytes[FLAGS_AT] ?? 0) & 1) === 1 ? "tombstone" : `v${versions.decode(bytes.subarray(-PAYLOAD_BYTES)).version}`;
+}
+
+const PAYLOAD_BYTES = 6;
+
+/** Versions as six bytes. */
+export const versions: Serializer & { decode(bytes: Uint8Array): Version } = {
+  name: "versions",
+  encode(value) {
+    if (!isVersion(value)) throw new TypeError("not a version");
+    const { key, version, by, how } = value;
+    return Uint8Array.of(key, version >> 8, version & 0xff, by >> 8, by & 0xff, how === "load" ? 0 : 1);
+  },
+  decode(bytes) {
+    if (bytes.length !== PAYLOAD_BYTES) throw new TypeError("not a version");
+    const at = (index: number): number => bytes[index] ?? 0;
+    return { key: at(0), version: at(1) * 256 + at(2), by: at(3) * 256 + at(4), how: at(5) === 0 ? "load" : "set" };
+  },
+};
+
+/** Whether a value is one of the simulation's. */
+export function isVersion(value: unknown): value is Version {
+  return typeof value === "object" && value !== null && "key" in value && "version" in value && "by" in value && "how" in value;
+}
+
+/** The names under which the node of a simulation keeps its two keys and its generation. */
+export function namesOf(node: string): { readonly keys: readonly string[]; readonly generation: string } {
+  return { keys: ["cacheme:k0:", "cacheme:k1:"], generation: generationKey("cacheme", node) };
+}
