@@ -15,12 +15,10 @@ export interface VirtualTimer<Owner> {
 
 /** A clock that stands still until it is moved. Its origin is 0; wall time is laid over it by whoever hands it out. */
 export interface VirtualClock<Owner> extends Clock {
-  /** When the earliest timer is due that `held` does not own; `undefined` if there is none. */
-  nextAt(held?: Owner): number | undefined;
   /** Moves to a time that is not before the present one. */
   moveTo(at: number): void;
-  /** Takes out the timers that are due, in the order in which they would fire. */
-  takeDue(held?: Owner): VirtualTimer<Owner>[];
+  /** Takes out the earliest timer that is due by `until` and not `held`'s, and moves to its time; `undefined` if there is none. */
+  takeNext(until: number, held?: Owner): VirtualTimer<Owner> | undefined;
   /** Forgets what an owner still waits for. */
   dropTimersOf(owner: Owner): void;
 }
@@ -40,19 +38,20 @@ export function createVirtualClock<Owner>(ownerOf: () => Owner): VirtualClock<Ow
     clearTimeout(handle) {
       timers.delete(handle);
     },
-    nextAt(held) {
-      let next: number | undefined;
-      for (const timer of timers.values()) if (timer.owner !== held || held === undefined) next = Math.min(next ?? timer.at, timer.at);
-      return next;
-    },
     moveTo(at) {
       time = Math.max(time, at);
     },
-    takeDue(held) {
-      const due = [...timers.values()].filter((timer) => timer.at <= time && (held === undefined || timer.owner !== held));
-      for (const timer of due) timers.delete(timer);
-      // A sort keeps the order of what is equal, and a map that of its insertions.
-      return due.sort((a, b) => a.at - b.at);
+    takeNext(until, held) {
+      let next: VirtualTimer<Owner> | undefined;
+      for (const timer of timers.values()) {
+        if (timer.at > until || (held !== undefined && timer.owner === held)) continue;
+        // Of those due at the same time the one that was set first comes first: a map keeps the order of insertion.
+        if (!next || timer.at < next.at) next = timer;
+      }
+      if (!next) return undefined;
+      timers.delete(next);
+      time = Math.max(time, next.at);
+      return next;
     },
     dropTimersOf(owner) {
       for (const timer of timers.values()) if (timer.owner === owner) timers.delete(timer);

@@ -25,13 +25,17 @@ export interface Op {
   /** Its request was killed: no line of it runs any more. */
   dead: boolean;
   failed: boolean;
-  /** The version of the key's row that it made, or was begun for. */
-  version: number;
+  /** The versions of its keys' rows that it made, or was begun for. */
+  versions: ReadonlyMap<number, number>;
+  /** Where its last answer came from, if it says. */
+  source: string | undefined;
   /** Calls to storages and to the source, by verb and target. */
   readonly calls: Map<string, number>;
   moves: number;
   /** From this move on the operation is slow. */
   slowFrom: number;
+  /** Asks the source for a row, on behalf of this operation. */
+  load(key: number): Promise<Version>;
 }
 
 /** A value: which version of which row, made by which operation. */
@@ -51,8 +55,10 @@ export interface Message {
   readonly sentAt: number;
   readonly signal: AbortSignal | undefined;
   state: "sent" | "applied" | "abandoned";
-  /** Takes effect at the server; answers what the story says of it. */
-  apply(): string;
+  /** Takes effect at the server. */
+  apply(): void;
+  /** What came of it, for a story. */
+  describe(): string;
   answer(): void;
   refuse(error: Error): void;
 }
@@ -223,19 +229,19 @@ function describeSlot(bytes: Uint8Array | undefined): string {
 const PAYLOAD_BYTES = 6;
 
 /** Versions as six bytes. */
-export const versions: Serializer & { decode(bytes: Uint8Array): Version } = {
+export const versions = {
   name: "versions",
-  encode(value) {
+  encode(value: unknown) {
     if (!isVersion(value)) throw new TypeError("not a version");
     const { key, version, by, how } = value;
     return Uint8Array.of(key, version >> 8, version & 0xff, by >> 8, by & 0xff, how === "load" ? 0 : 1);
   },
-  decode(bytes) {
+  decode(bytes: Uint8Array): Version {
     if (bytes.length !== PAYLOAD_BYTES) throw new TypeError("not a version");
     const at = (index: number): number => bytes[index] ?? 0;
     return { key: at(0), version: at(1) * 256 + at(2), by: at(3) * 256 + at(4), how: at(5) === 0 ? "load" : "set" };
   },
-};
+} satisfies Serializer;
 
 /** Whether a value is one of the simulation's. */
 export function isVersion(value: unknown): value is Version {

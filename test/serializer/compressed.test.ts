@@ -30,7 +30,10 @@ function noise(length: number): Uint8Array {
 
 /** A payload that says it is gzip. */
 function marked(gzip: Uint8Array): Uint8Array {
-  return Uint8Array.of(1, ...gzip);
+  const bytes = new Uint8Array(gzip.length + 1);
+  bytes[0] = 1;
+  bytes.set(gzip, 1);
+  return bytes;
 }
 
 afterEach(() => {
@@ -206,7 +209,7 @@ describe("compressed() decodes", () => {
     const note = (reason: unknown): void => void unhandled.push(reason);
     process.on("unhandledRejection", note);
     const inner = compressed(json(), { minBytes: 0 });
-    const payloads = await Promise.all([rows.slice(0, 20), "x".repeat(500), { a: 1 }].map((value) => inner.encode(value)));
+    const payloads = await Promise.all([rows.slice(0, 20), "x".repeat(500), { a: 1 }].map(async (value) => inner.encode(value)));
     const outcomes = { value: 0, reject: 0 };
     for (const bytes of hostileBytes(payloads, 2_000, 17)) outcomes[await decodeHostile(inner, bytes)] += 1;
     await new Promise((resolve) => setImmediate(resolve));

@@ -101,7 +101,7 @@ wideCycle.push([[wideCycle]]);
 const REFUSED: Readonly<Record<string, readonly [value: unknown, says: string]>> = {
   undefined: [undefined, "undefined (the value itself)"],
   "undefined in an array": [[1, undefined], "undefined (in an array)"],
-  "a hole in an array": [[1, , 3], "undefined (in an array)"],
+  "a hole in an array": [Object.assign([1], { 2: 3 }), "undefined (in an array)"],
   NaN: [{ a: Number.NaN }, "NaN (in a property)"],
   Infinity: [[Number.POSITIVE_INFINITY], "an infinite number (in an array)"],
   "-Infinity": [Number.NEGATIVE_INFINITY, "an infinite number (the value itself)"],
@@ -193,7 +193,7 @@ describe("json() refuses", () => {
 
   test("nothing because of what others put on Object.prototype", () => {
     Object.defineProperty(Object.prototype, "injected", { value: () => 1, enumerable: true, configurable: true });
-    let bytes = new Uint8Array(0);
+    let bytes: Uint8Array = new Uint8Array(0);
     try {
       bytes = encode({ a: { b: 1 } });
     } finally {

@@ -83,7 +83,7 @@ cycle.self = cycle;
 const REFUSED: Readonly<Record<string, readonly [value: unknown, says: string]>> = {
   undefined: [undefined, "undefined (the value itself)"],
   "undefined in an array": [[undefined], "undefined (in an array)"],
-  "a hole in an array": [[1, , 3], "undefined (in an array)"],
+  "a hole in an array": [Object.assign([1], { 2: 3 }), "undefined (in an array)"],
   "-0": [{ a: -0 }, "-0 (in a property)"],
   "a bigint of more than 64 bits": [[2n ** 64n], "a bigint (in an array)"],
   "a bigint below 64 bits": [[-(2n ** 63n) - 1n], "a bigint (in an array)"],
@@ -199,7 +199,7 @@ describe("msgpack() shares no memory", () => {
 });
 
 describe("msgpack() holds no memory", () => {
-  test("of a large value once it is encoded", () => {
+  test("of a large value once it is encoded", async () => {
     setFlagsFromString("--expose-gc");
     const collect: () => void = runInNewContext("gc");
     encode(0);
@@ -207,6 +207,9 @@ describe("msgpack() holds no memory", () => {
     const before = process.memoryUsage().arrayBuffers;
     expect(encode(new Uint8Array(30_000_000)).length).toBe(30_000_005);
     expect(encode("after").length).toBe(6);
+    collect();
+    // The collector gives the memory of buffers back a little later.
+    await new Promise((resolve) => setTimeout(resolve, 50));
     collect();
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(5_000_000);
   });

@@ -33,7 +33,7 @@ export const PLAIN: Readonly<Record<string, unknown>> = {
   "empty object": {},
   "nested object": { a: { b: [{ c: null }, [[]]] }, "": 1, "a b": 2 },
   "object of 70,000": Object.fromEntries(Array.from({ length: 70_000 }, (_, index) => [`k${index}`, index])),
-  "keys of objects": { constructor: 1, hasOwnProperty: 2, toJSON: 3, toString: 4, length: 5, valueOf: 6, then: 7 },
+  "keys of objects": Object.fromEntries(["constructor", "hasOwnProperty", "toJSON", "toString", "length", "valueOf", "then"].map((key, index) => [key, index])),
   "keys that are numbers": { 10: "ten", 2: "two", "-1": "minus one", "1.5": "one and a half" },
   "shared reference": (() => {
     const shared = { n: 1 };

@@ -63,11 +63,13 @@ export interface Counted<Value> {
   readonly loads: string[];
 }
 
-type Rules<Value> = Partial<Omit<NodeDefinition<string, Value>, "key" | "load">> & { readonly load?: ((key: string) => Value | Promise<Value>) | undefined };
+type Rules<Value> = Partial<Omit<NodeDefinition<string, Value>, "key" | "load">> & {
+  readonly load?: ((key: string, nth: number) => Value | Promise<Value>) | undefined;
+};
 
 /** Defines a node over a string key; without a `load` of its own, the value is `${key}#${nth load}`. */
 export function counted(rules?: Rules<string>): Counted<string>;
-export function counted<Value>(rules: Rules<Value> & { readonly load: (key: string) => Value | Promise<Value> }): Counted<Value>;
+export function counted<Value>(rules: Rules<Value> & { readonly load: (key: string, nth: number) => Value | Promise<Value> }): Counted<Value>;
 export function counted(rules: Rules<unknown> = {}): Counted<unknown> {
   const loads: string[] = [];
   const { load, caches = [{ storage: "local", ttl: "30s" }], name = freshName(), ...others } = rules;
@@ -78,7 +80,7 @@ export function counted(rules: Rules<unknown> = {}): Counted<unknown> {
     key: (key: string) => key,
     load: (key) => {
       const nth = loads.push(key);
-      return load ? load(key) : `${key}#${nth}`;
+      return load ? load(key, nth) : `${key}#${nth}`;
     },
   });
   return Object.assign((key: string) => node(key), { node, loads });

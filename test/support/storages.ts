@@ -39,7 +39,13 @@ export function puppet(options: MemoryStorageOptions = {}): Puppet {
   const log: Puppet["log"] = [];
   const signals: AbortSignal[] = [];
 
-  function guard<Result>(method: Method, keys: readonly string[], signal: AbortSignal, apply: () => Promise<Result>, spoil: (result: Result, by: number) => Result): Promise<Result> {
+  function guard<Result>(
+    method: Method,
+    keys: readonly string[],
+    signal: AbortSignal,
+    apply: () => Promise<Result>,
+    spoil: (result: Result, by: number) => Result,
+  ): Promise<Result> {
     log.push({ method, keys });
     signals.push(signal);
     const fault = faults.get(method);
@@ -76,9 +82,21 @@ export function puppet(options: MemoryStorageOptions = {}): Puppet {
       };
     },
     read: (keys, names, signal) =>
-      guard("read", keys, signal, () => inner.read(keys, names, signal), (result, by) => ({ ...result, slots: resize(result.slots, by) })),
+      guard(
+        "read",
+        keys,
+        signal,
+        () => inner.read(keys, names, signal),
+        (result, by) => ({ ...result, slots: resize(result.slots, by) }),
+      ),
     write: (entries, signal) =>
-      guard("write", entries.map(({ key }) => key), signal, () => inner.write(entries, signal), resize),
+      guard(
+        "write",
+        entries.map(({ key }) => key),
+        signal,
+        () => inner.write(entries, signal),
+        resize,
+      ),
     remove: (keys, signal) => guard("remove", keys, signal, () => inner.remove(keys, signal), nothing),
     raise: (names, signal) => guard("raise", names, signal, () => inner.raise(names, signal), nothing),
     ensure: (names, signal) => guard("ensure", names, signal, () => inner.ensure(names, signal), resize),

@@ -1,0 +1,99 @@
+/**
+ * Looking for a failing schedule, and telling it. A schedule is a seed: it gives the program, the setting and every choice
+ * of the scheduler. One that fails is made shorter (steps of the program dropped, pieces of the tape cut) and told as a story.
+ *
+ * @module
+ */
+import { chance, createRandom, replay } from "./random.ts";
+import { simulate } from "./simulation.ts";
+import type { Plan, Setting, Step } from "./simulation.ts";
+
+/** A failing schedule. */
+export interface Found {
+  /** How many schedules it took. */
+  readonly schedules: number;
+  readonly seed: number;
+  readonly failure: string;
+  /** What to print: the failure, the seed, and what happened. */
+  readonly story: string;
+}
+
+/** Runs at once: they share the turns of the event loop. */
+const WIDTH = 64;
+/** `CACHEME_SCHEDULES=20` runs twenty times as many. */
+const FACTOR = Number(process.env["CACHEME_SCHEDULES"] ?? 1);
+/** `CACHEME_SEED` begins elsewhere. */
+const FIRST_SEED = Number(process.env["CACHEME_SEED"] ?? 1);
+
+/** The schedule of a seed. */
+function schedule(own: Plan, seed: number): { readonly program: readonly Step[]; readonly setting: Setting; readonly random: () => number } {
+  const random = createRandom(Math.imul(seed, 0x9e3779b1));
+  const pick = (count: number): number => Math.floor(random() * count);
+  const kinds = own.kinds.split(" ");
+  const program = Array.from({ length: 3 + pick(9) }, () => ({
+    kind: kinds[pick(kinds.length)] ?? "get",
+    isolate: pick(own.isolates ?? 2),
+    key: pick(8) === 0 ? 1 : 0,
+    x: pick(6),
+  }));
+  const setting = {
+    requestScoped: own.requestScoped ?? pick(2) === 0,
+    waitUntil: pick(4) > 0,
+    pace: [0.2, 1, 3][pick(3)] ?? 1,
+    slowFrom: Array.from({ length: 32 }, () => (random() < 0.4 ? pick(8) : Number.POSITIVE_INFINITY)),
+  };
+  return { program, setting, random };
+}
+
+/** Runs schedules until one fails; `undefined` if none does. */
+export async function search(own: Plan, schedules: number, told = true): Promise<Found | undefined> {
+  const count = Math.ceil(schedules * FACTOR);
+  for (let from = 0; from < count; from += WIDTH) {
+    const seeds = Array.from({ length: Math.min(WIDTH, count - from) }, (_, index) => FIRST_SEED + from + index);
+    const runs = await Promise.all(
+      seeds.map((seed) => {
+        const { program, setting, random } = schedule(own, seed);
+        return simulate(own, program, chance(random), setting);
+      }),
+    );
+    const index = runs.findIndex(({ failure }) => failure !== undefined);
+    const run = runs[index];
+    const seed = seeds[index];
+    if (run?.failure === undefined || seed === undefined) continue;
+    const story = told ? await tell(own, seed, run.failure, run.tape) : "";
+    return { schedules: from + index + 1, seed, failure: run.failure, story };
+  }
+  return undefined;
+}
+
+/** Failures that only differ in names and numbers count as one. */
+function family(failure: string | undefined): string | undefined {
+  return failure?.replaceAll(/\w+#\d+@\d|v\d+|\d+/g, "");
+}
+
+async function tell(own: Plan, seed: number, failure: string, firstTape: readonly number[]): Promise<string> {
+  const { program: firstProgram, setting } = schedule(own, seed);
+  let program = firstProgram;
+  let tape = firstTape;
+  const fails = async (steps: readonly Step[], choices: readonly number[]): Promise<boolean> => {
+    const run = await simulate(own, steps, replay(choices), setting);
+    return family(run.failure) === family(failure);
+  };
+  let attempts = 1_500;
+  for (let shorter = true; shorter && attempts > 0;) {
+    shorter = false;
+    for (let index = program.length - 1; index >= 0 && attempts-- > 0; index--) {
+      const without = program.filter((_, other) => other !== index);
+      if (await fails(without, tape)) [program, shorter] = [without, true];
+    }
+    for (let size = tape.length; size >= 1; size >>= 1) {
+      for (let from = 0; from + size <= tape.length && attempts-- > 0; from += size) {
+        const cut = [...tape.slice(0, from), ...tape.slice(from + size)];
+        if (await fails(program, cut)) [tape, shorter] = [cut, true];
+      }
+    }
+  }
+  const { story, failure: last } = await simulate(own, program, replay(tape), setting, true);
+  const host = setting.requestScoped ? `requests own their I/O, ${setting.waitUntil ? "with" : "without"} waitUntil` : "one process";
+  return [`${own.name}, seed ${seed}: ${last ?? failure}`, `(${host}; run it alone with CACHEME_SEED=${seed})`, ...story].join("\n");
+}
