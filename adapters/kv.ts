@@ -55,10 +55,10 @@ const TRAITS: StorageTraits = {
  * @throws TypeError if `namespace` is no KV binding.
  * @example
  * ```ts
- * import { env } from "cloudflare:workers";
  * import { createCache, local } from "cacheme";
- * import { kv } from "cacheme/kv";
+ * import { kv, type KvNamespace } from "cacheme/kv";
  *
+ * declare const env: { CACHE: KvNamespace }; // import { env } from "cloudflare:workers"
  * const cache = createCache({ storages: { local: local(), kv: () => kv({ namespace: env.CACHE }) } });
  * ```
  * @see https://developers.cloudflare.com/kv/api/

@@ -131,24 +131,17 @@ function endOfValue(bytes: Uint8Array, start: number, depth: number): number {
   if (head < 0x90) return endOfItems(bytes, body, head & 0x0f, 2, depth);
   if (head < 0xa0) return endOfItems(bytes, body, head & 0x0f, 1, depth);
   if (head < 0xc0) return body + (head & 0x1f);
+  if (head >= 0xcc && head <= 0xd3) return body + (1 << (head & 3)); // integers of 8 to 64 bits
   switch (head) {
-    case 0xc0: // null
-    case 0xc2: // false
-    case 0xc3: // true
+    case 0xc0: // null, false, true
+    case 0xc2:
+    case 0xc3:
       return body;
-    case 0xca: // float 32
-    case 0xcb: // float 64
-      return body + (head === 0xca ? 4 : 8);
-    case 0xcc: // unsigned integers of 8, 16, 32 and 64 bits
-    case 0xcd:
-    case 0xce:
-    case 0xcf:
-    case 0xd0: // signed ones
-    case 0xd1:
-    case 0xd2:
-    case 0xd3:
-      return body + (1 << (head & 3));
-    case 0xc4: // binary data and text with lengths of 8, 16 and 32 bits
+    case 0xca: // floats of 32 and 64 bits
+      return body + 4;
+    case 0xcb:
+      return body + 8;
+    case 0xc4: // binary data, then text, with lengths of 8, 16 and 32 bits
     case 0xc5:
     case 0xc6:
       return endOfRun(bytes, body, 1 << (head - 0xc4));

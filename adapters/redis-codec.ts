@@ -23,6 +23,13 @@ export interface RedisCodec {
 
 const EQUALS = 0x3d;
 
+const decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
+
+/** Bytes of a reply as text; a byte order mark stays, since the server counts it as well. */
+export function textOf(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
+
 /** The slot's bytes exactly. */
 export const bytesCodec: RedisCodec = {
   last: String(STAMP_BYTES - 1),
@@ -61,7 +68,7 @@ export const textCodec: RedisCodec = {
   encode: (bytes) => toBase64(bytes.subarray(0, STAMP_BYTES)) + toBase64(bytes.subarray(STAMP_BYTES)),
   check: (stamp) => `=${toBase64(stamp)}`,
   decode(reply) {
-    const text = reply instanceof Uint8Array ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(reply) : reply;
+    const text = reply instanceof Uint8Array ? textOf(reply) : reply;
     if (typeof text !== "string") throw new TypeError(`a slot must be text, got ${typeof text}`);
     const head = text.slice(0, STAMP_CHARS);
     const stamp = STAMP.test(head) ? fromBase64(head) : undefined;

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Slot, WriteEntry } from "../src/storage.ts";
-import type { RedisArgument, RedisCodec } from "./redis-codec.ts";
+import { textOf, type RedisArgument, type RedisCodec } from "./redis-codec.ts";
 
 /** A script and the SHA-1 under which the server knows it; a test recomputes it. */
 export interface RedisScript {
@@ -104,7 +104,7 @@ export function slotOf(reply: unknown, codec: RedisCodec): Slot | undefined {
 
 /** What `MGET` or a script answered for a generation; whatever is no number below 2^53 - 1 counts as missing. */
 export function generationOf(reply: unknown): number | undefined {
-  const text = reply instanceof Uint8Array ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(reply) : String(reply);
+  const text = reply instanceof Uint8Array ? textOf(reply) : String(reply);
   const number = /^\d{1,16}$/.test(text) ? Number(text) : 0;
   return number > 0 && number < Number.MAX_SAFE_INTEGER ? number : undefined;
 }

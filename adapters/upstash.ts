@@ -153,8 +153,7 @@ function ownClient(url: unknown, token: unknown): Sender {
   });
   return {
     client,
-    async send(signal, command) {
-      signal.throwIfAborted();
+    send(signal, command) {
       current = signal;
       const reply = command();
       current = undefined;

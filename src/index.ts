@@ -18,6 +18,7 @@ export type { LocalSpace, LocalTier } from "./local/local-tier.ts";
 export type { Eviction, EvictionPolicy, Room } from "./local/policy.ts";
 export { defineNode, dynamicNode, nodes } from "./node.ts";
 export { compressed } from "./serializer/compressed.ts";
+export type { CompressedOptions } from "./serializer/compressed.ts";
 export { json } from "./serializer/json.ts";
 export type { Serializer } from "./serializer/serializer.ts";
 export { structured } from "./serializer/structured.ts";

@@ -15,8 +15,6 @@ export interface ByteReader {
   byte(): number;
   /** A safe integer from 0 up, in LEB128. */
   count(): number;
-  /** A count of things that take at least `size` bytes each; corrupt if the bytes that are left cannot hold them. */
-  countOf(size: number): number;
   /** 8 bytes, little-endian. */
   float(): number;
   /** A copy of the next bytes. */
@@ -38,7 +36,7 @@ export function byteReader(bytes: Uint8Array, decoder: TextDecoder): ByteReader 
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let position = 0;
 
-  /** Moves past the next bytes, and answers where they begin. */
+  /** Moves past the next bytes and answers where they begin, before anything is allocated for them. */
   function take(length: number): number {
     if (length > bytes.length - position) throw corrupt();
     const start = position;
@@ -60,12 +58,6 @@ export function byteReader(bytes: Uint8Array, decoder: TextDecoder): ByteReader 
       if (scale > Number.MAX_SAFE_INTEGER) throw corrupt();
     }
     if (value > Number.MAX_SAFE_INTEGER) throw corrupt();
-    return value;
-  }
-
-  function countOf(size: number): number {
-    const value = count();
-    if (value * size > bytes.length - position) throw corrupt();
     return value;
   }
 
@@ -100,7 +92,7 @@ export function byteReader(bytes: Uint8Array, decoder: TextDecoder): ByteReader 
     return result;
   }
 
-  return { left: () => bytes.length - position, byte, count, countOf, float: () => view.getFloat64(take(8), true), raw, text, units };
+  return { left: () => bytes.length - position, byte, count, float: () => view.getFloat64(take(8), true), raw, text, units };
 }
 
 /** What every reject is: it says nothing of the bytes. */

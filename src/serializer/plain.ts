@@ -27,7 +27,7 @@ export interface PlainFormat {
 export const MAX_DEPTH = 1_000;
 
 /** How many containers one value may have. Beyond it, shared references multiply and an encoder would write for minutes. */
-const MAX_CONTAINERS = 1 << 23;
+const MAX_CONTAINERS = 1 << 22;
 
 /** From this depth on a walk remembers where it is, to tell a cycle from honest depth. Shallow data pays nothing. */
 const WATCHED_DEPTH = 32;

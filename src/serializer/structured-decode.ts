@@ -1,7 +1,7 @@
 /**
- * Reads values in the format of `structured-format.ts`. Any bytes give a value or a CacheError `ERR_ENTRY_CORRUPT`: counts are
- * checked against the bytes that are left before anything is made, nothing recurses, no prototype is touched, and no code is
- * made from data. It relies on `byte-reader.ts` for the bounds.
+ * Reads values in the format of `structured-format.ts`. Any bytes give a value or a CacheError `ERR_ENTRY_CORRUPT`: nothing
+ * is made whose bytes are not there, nothing recurses, no prototype is touched, and no code is made from data. It relies on
+ * `byte-reader.ts` for the bounds: everything that is counted takes a byte at least, so that counts need no check of their own.
  *
  * @module
  */
@@ -64,9 +64,9 @@ function readPrimitive(kind: number, input: ByteReader): unknown {
     case tag.NEGATIVE:
       return -1 - input.count();
     case tag.TEXT:
-      return input.text(input.countOf(1));
+      return input.text(input.count());
     case tag.UNITS:
-      return input.units(input.countOf(2));
+      return input.units(input.count());
     case tag.BIGINT:
       return readBigint(input);
     case tag.NEGATIVE_BIGINT:
@@ -77,7 +77,7 @@ function readPrimitive(kind: number, input: ByteReader): unknown {
 }
 
 function readBigint(input: ByteReader): bigint {
-  const bytes = input.raw(input.countOf(1));
+  const bytes = input.raw(input.count());
   const digits = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"));
   return BigInt(`0x0${digits.join("")}`);
 }
@@ -130,9 +130,9 @@ function makeWhole(kind: number, decoding: Decoding): object {
     case tag.REGEXP:
       return new RegExp(readText(decoding), readText(decoding));
     case tag.BUFFER:
-      return input.raw(input.countOf(1)).buffer;
+      return input.raw(input.count()).buffer;
     case tag.VIEW:
-      return construct(tag.VIEWS[input.byte()], [input.raw(input.countOf(1)).buffer]);
+      return construct(tag.VIEWS[input.byte()], [input.raw(input.count()).buffer]);
     case tag.BOXED: {
       const primitive = readPrimitive(input.byte(), input);
       if (primitive === undefined || primitive === null) throw corrupt();
@@ -169,12 +169,12 @@ function readContents(kind: number | undefined, container: object, decoding: Dec
   if (kind === tag.ARRAY && Array.isArray(container)) return readValues(decoding, (value) => container.push(value));
   if (container instanceof Set) return readValues(decoding, (value) => container.add(value));
   if (!(container instanceof Map)) return;
-  for (let rest = decoding.input.countOf(2); rest > 0; rest -= 1) container.set(readValue(decoding), readValue(decoding));
+  for (let rest = decoding.input.count(); rest > 0; rest -= 1) container.set(readValue(decoding), readValue(decoding));
 }
 
 function readProperties(target: object, enumerable: boolean, decoding: Decoding): void {
   if (!hasKeys(target)) throw corrupt();
-  for (let rest = decoding.input.countOf(2); rest > 0; rest -= 1) {
+  for (let rest = decoding.input.count(); rest > 0; rest -= 1) {
     const key = readKey(decoding);
     const value = readValue(decoding);
     if (enumerable && key !== "__proto__" && key !== "length") target[key] = value;
@@ -192,7 +192,7 @@ function readKey(decoding: Decoding): string {
 }
 
 function readValues(decoding: Decoding, add: (value: unknown) => unknown): void {
-  for (let rest = decoding.input.countOf(1); rest > 0; rest -= 1) add(readValue(decoding));
+  for (let rest = decoding.input.count(); rest > 0; rest -= 1) add(readValue(decoding));
 }
 
 /** Longest stretch of holes for which an engine may allocate memory when the length of an array is set. */

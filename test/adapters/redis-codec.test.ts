@@ -9,7 +9,7 @@ import { isLeftOut } from "../servers/process.ts";
 import { startRedis, type RedisServer } from "../servers/redis.ts";
 
 const signal = new AbortController().signal;
-const base64Alphabet = fc.constantFrom(..."ABQgwEIMUYcz019+/=");
+const base64Alphabet = fc.constantFrom(...Array.from("ABQgwEIMUYcz019+/="));
 
 test("base64 is that of the platform, there and back", () => {
   fc.assert(

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { Redis } from "ioredis";
 import { createClient } from "redis";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { GENERATION_SCRIPT, WRITE_SCRIPT } from "../../adapters/redis-script.ts";
 import { redis, type RedisOptions } from "../../adapters/redis.ts";
 import type { Storage } from "../../src/storage.ts";
@@ -13,6 +13,14 @@ const signal = new AbortController().signal;
 
 test("the scripts' SHA-1 are those of their sources", () => {
   for (const { source, sha1 } of [WRITE_SCRIPT, GENERATION_SCRIPT]) expect(sha1).toBe(createHash("sha1").update(source).digest("hex"));
+});
+
+test("redis() belongs to a request on Workers, where sockets do, and to the isolate elsewhere", () => {
+  const client = { callBuffer: async () => [], pipeline: () => undefined };
+  expect(redis({ client }).traits.scope).toBe("isolate");
+  vi.stubGlobal("navigator", { userAgent: "Cloudflare-Workers" });
+  expect(redis({ client }).traits.scope).toBe("request");
+  vi.unstubAllGlobals();
 });
 
 describe("redis() refuses", () => {
@@ -47,7 +55,7 @@ describe.skipIf(isLeftOut("redis"))("redis() on the wire", () => {
     server = await startRedis();
     proxy = await startCountingProxy({ redisPort: server.port });
     const ioredis = new Redis(proxy.url);
-    const nodeRedis = createClient({ url: proxy.url });
+    const nodeRedis = createClient({ url: proxy.url, commandOptions: { timeout: 25_000 } });
     // Both emit what the test with the lost connection provokes.
     for (const client of [ioredis, nodeRedis]) client.on("error", () => undefined);
     await nodeRedis.connect();
@@ -165,6 +173,14 @@ describe.skipIf(isLeftOut("redis"))("redis() on the wire", () => {
       expect(String(await server.command("GET", generation))).toBe(String(made));
     });
 
+    test("raises a generation that is ahead of the clock by one", async () => {
+      const storage = storageOf(name);
+      const ahead = `\u0001${randomUUID()}`;
+      await server.command("SET", ahead, "8000000000000000");
+      await storage.raise([ahead], signal);
+      expect((await storage.read([], [ahead], signal)).generations).toEqual([8_000_000_000_000_001]);
+    });
+
     test("raises the other generations of a batch before it reports one that is of another type", async () => {
       const storage = storageOf(name);
       const [good, foreign, last] = ["good", "foreign", "last"].map((kind) => `\u0001${randomUUID()}${kind}`);
@@ -207,7 +223,7 @@ describe.skipIf(isLeftOut("redis"))("redis() on the wire", () => {
     const controller = new AbortController();
     const pending = redis({ client }).write(entriesOf(1), controller.signal);
     controller.abort();
-    await expect(pending).rejects.toThrow();
+    await expect(pending).rejects.toThrow("The command was aborted");
     client.destroy();
     await connecting;
   });

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Cluster } from "ioredis";
 import { createCluster } from "redis";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { hashSlot } from "../../adapters/redis-slot.ts";
 import { redis } from "../../adapters/redis.ts";
 import type { Storage } from "../../src/storage.ts";
@@ -12,6 +12,7 @@ import { runContract } from "./run-contract.ts";
 
 let cluster: RedisCluster | undefined;
 const closing: (() => unknown)[] = [];
+let clients: Readonly<Record<string, Cluster>> = {};
 let storages: Readonly<Record<string, Storage>> = {};
 const signal = new AbortController().signal;
 
@@ -29,6 +30,7 @@ beforeAll(async () => {
     () => prefixed.disconnect(),
     () => nodeRedis.destroy(),
   );
+  clients = { "ioredis Cluster": ioredis, "ioredis Cluster with a key prefix": prefixed };
   storages = {
     "ioredis Cluster": redis({ client: ioredis }),
     "ioredis Cluster with a key prefix": redis({ client: prefixed }),
@@ -77,6 +79,21 @@ describe.skipIf(isLeftOut("redis"))("redis() on a cluster", () => {
   test("the slot of a key is the one the server computes", async () => {
     const keys = ["", "a", "{a}b", "a{b}c", "{}a", "a{", "a}{b", "{{a}}", "é", "\u{1f600}", "\u0000", "\u0001generation", "x".repeat(300)];
     for (const key of keys) expect([key, hashSlot(key)]).toEqual([key, await cluster?.nodes[0]?.command("CLUSTER", "KEYSLOT", key)]);
+  });
+
+  test("ioredis sends one pipeline for each node, also where it prefixes keys", async () => {
+    for (const name of ["ioredis Cluster", "ioredis Cluster with a key prefix"]) {
+      const client = clients[name];
+      if (client === undefined) throw new Error("the cluster did not start");
+      const [pipelines, singles] = [vi.spyOn(client, "pipeline"), vi.spyOn(client, "callBuffer")];
+      await storageOf(name).read(
+        Array.from({ length: 100 }, () => randomUUID()),
+        [],
+        signal,
+      );
+      expect([name, pipelines.mock.calls.length, singles.mock.calls.length]).toEqual([name, 3, 0]);
+      vi.restoreAllMocks();
+    }
   });
 
   test("a cluster that lost its scripts gets each of them again, and nothing is written twice", async () => {

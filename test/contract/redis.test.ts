@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { Redis } from "ioredis";
-import { createClient } from "redis";
+import { createClient, createClientPool } from "redis";
 import { afterAll, beforeAll, describe } from "vitest";
 import { redis } from "../../adapters/redis.ts";
 import type { ContractSubject } from "../../testing/index.ts";
@@ -19,14 +19,22 @@ beforeAll(async () => {
   servers.push(server);
   const ioredis = new Redis(server.url);
   const nodeRedis = createClient({ url: server.url });
+  // Every setting of the user's that could change a command or a reply.
+  const odd = new Redis(server.url, { enableAutoPipelining: true, stringNumbers: true, keyPrefix: "app:" });
+  const pool = createClientPool({ url: server.url, RESP: 2, commandOptions: { typeMapping: { 58: String } } });
   await nodeRedis.connect();
+  await pool.connect();
   closing.push(
     () => ioredis.disconnect(),
     () => nodeRedis.destroy(),
+    () => odd.disconnect(),
+    () => pool.destroy(),
   );
   storages = {
     "ioredis, bytes": redis({ client: ioredis }),
     "ioredis, base64": redis({ client: ioredis, encoding: "base64" }),
+    "ioredis, pipelining by itself, with numbers as text": redis({ client: odd }),
+    "a pool of node-redis, RESP 2, with numbers as text": redis({ client: pool }),
     "node-redis, bytes": redis({ client: nodeRedis }),
     "node-redis, base64": redis({ client: nodeRedis, encoding: "base64" }),
   };
@@ -58,4 +66,10 @@ describe.skipIf(isLeftOut("redis"))("redis()", () => {
   for (const name of ["ioredis, bytes", "ioredis, base64", "node-redis, bytes", "node-redis, base64"]) {
     runContract(name, [], () => subject(name));
   }
+  runContract("a pool of node-redis, RESP 2, with numbers as text", [], () => subject("a pool of node-redis, RESP 2, with numbers as text"));
+  runContract("ioredis, pipelining by itself, with a prefix and numbers as text", ["plantForeign", "plantText"], () => ({
+    ...subject("ioredis, pipelining by itself, with numbers as text"),
+    plantForeign: undefined,
+    plantText: undefined,
+  }));
 });

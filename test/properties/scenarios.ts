@@ -6,8 +6,8 @@
  */
 import type { Scenario } from "./simulation.ts";
 
-const strong = (seconds: number) => ({ ttlMs: seconds * 1_000, weak: false });
-const weak = (seconds: number) => ({ ttlMs: seconds * 1_000, weak: true });
+export const strong = (seconds: number): { readonly ttlMs: number; readonly weak: boolean } => ({ ttlMs: seconds * 1_000, weak: false });
+export const weak = (seconds: number): { readonly ttlMs: number; readonly weak: boolean } => ({ ttlMs: seconds * 1_000, weak: true });
 
 /** Within one isolate: guarantee 1. */
 export const ALONE: Readonly<Record<string, Scenario>> = {

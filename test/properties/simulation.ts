@@ -103,6 +103,15 @@ export function plan(name: string, scenario: Scenario): Plan {
 }
 
 const TIER_NAMES = ["L", "R"];
+
+function label({ op, verb, target }: Message): string {
+  return `${op.name}: ${verb}${target === "source" ? "" : ` ${target}`}`;
+}
+
+function errorOf({ target }: Message): Error {
+  return new Error(target === "source" ? SOURCE_FAILED : "the network failed");
+}
+
 const ADVANCES = [1_000, 3_000, 7_000, 12_000, 19_000, 40_000];
 const WALL = 1_700_000_000_000;
 const SKEW = 600_000;
@@ -133,20 +142,21 @@ interface Isolate {
   clear(): void;
 }
 
-class Simulation {
+/** A run under way. The scheduler below is one way to drive it; `stage.ts` is another, for stories with a fixed course. */
+export class Simulation {
   readonly story: string[] = [];
   failure: string | undefined = undefined;
   private readonly own: Plan;
   private readonly choices: Choices;
   private readonly setting: Setting;
   private readonly telling: boolean;
-  private readonly clock: VirtualClock<Op>;
-  private readonly servers: readonly Server[];
-  private readonly isolates: readonly Isolate[];
+  readonly clock: VirtualClock<Op>;
+  readonly servers: readonly Server[];
+  readonly isolates: readonly Isolate[];
   private readonly judge: Judge;
-  private readonly ops: Op[] = [];
+  readonly ops: Op[] = [];
   private readonly rows: number[] = [1, 1];
-  private messages: Message[] = [];
+  messages: Message[] = [];
   private drains: { readonly op: Op; readonly run: () => void }[] = [];
   private step = 0;
   /** Whether somebody died or was slow, so that work may be done twice. */
@@ -245,32 +255,47 @@ class Simulation {
     this.messages = this.messages.filter((other) => other !== message);
   }
 
-  /** Moves one message on, and lets the isolates run until nothing is left to do. */
-  private async move(message: Message, faults: boolean): Promise<void> {
-    const { op, verb, target } = message;
-    const label = `${op.name}: ${verb}${target === "source" ? "" : ` ${target}`}`;
-    const error = new Error(target === "source" ? SOURCE_FAILED : "the network failed");
-    op.moves++;
+  /** Moves one message on, by luck if there are faults. */
+  private move(message: Message, faults: boolean): Promise<void> {
+    message.op.moves++;
     const luck = faults ? this.choices.pick(14) : 0;
-    if (luck === 13 && isAwaited(message)) {
-      this.say(`${label} fails for its caller (and may still be applied)`);
-      if (message.state === "sent") message.state = "abandoned";
-      else this.drop(message);
-      message.refuse(error);
-    } else if (luck === 12 && message.state === "sent") {
-      this.say(`${label} is lost`);
-      this.drop(message);
-      if (this.choices.pick(2) === 0) message.refuse(error);
-    } else if (message.state === "applied") {
-      this.drop(message);
-      message.answer();
-    } else {
-      message.apply();
-      this.say(`${label} applied${isAwaited(message) ? "" : " (nobody waits)"} ${message.describe()}`);
-      if (isAwaited(message)) message.state = "applied";
-      else this.drop(message);
-    }
-    await this.flush();
+    if (luck === 13 && isAwaited(message)) return this.abandon(message);
+    if (luck === 12 && message.state === "sent") return this.lose(message, this.choices.pick(2) === 0);
+    return message.state === "applied" ? this.answer(message) : this.apply(message);
+  }
+
+  /** The server does what it was asked to. */
+  apply(message: Message): Promise<void> {
+    message.apply();
+    const awaited = isAwaited(message);
+    this.say(`${label(message)} applied${awaited ? "" : " (nobody waits)"} ${message.describe()}`);
+    if (awaited) message.state = "applied";
+    else this.drop(message);
+    return this.flush();
+  }
+
+  /** The caller gets its answer. */
+  answer(message: Message): Promise<void> {
+    this.drop(message);
+    message.answer();
+    return this.flush();
+  }
+
+  /** The caller gets an error, and what it asked for may still happen. */
+  abandon(message: Message): Promise<void> {
+    this.say(`${label(message)} fails for its caller (and may still be applied)`);
+    if (message.state === "sent") message.state = "abandoned";
+    else this.drop(message);
+    message.refuse(errorOf(message));
+    return this.flush();
+  }
+
+  /** The message never arrives; the caller is told so, or is not. */
+  lose(message: Message, told: boolean): Promise<void> {
+    this.say(`${label(message)} is lost`);
+    this.drop(message);
+    if (told) message.refuse(errorOf(message));
+    return this.flush();
   }
 
   /** Lets every line run that can run now. */
@@ -287,7 +312,7 @@ class Simulation {
   // ---- time and death
 
   /** Moves time on, timers in their order; those of `held` come late. */
-  private async advance(ms: number, held?: Op): Promise<void> {
+  async advance(ms: number, held?: Op): Promise<void> {
     const until = this.clock.now() + ms;
     while (await this.fire(until, held));
     this.clock.moveTo(until);
@@ -306,7 +331,7 @@ class Simulation {
     return true;
   }
 
-  private kill(op: Op): void {
+  kill(op: Op): void {
     this.say(`the request of ${op.name} dies`);
     this.disturbed = true;
     op.dead = true;
@@ -349,15 +374,16 @@ class Simulation {
     } else if (step.kind === "stepBack") {
       this.say(`the clock of ${server?.storage.name} steps back`);
       server?.stepBack((3 + x) * 1_000);
-    } else return this.call(step);
+    } else await this.call(step);
     await this.flush();
   }
 
   /** Begins an operation of the API. */
-  private call({ kind, isolate: chosen, key, x }: Step): Promise<void> {
+  async call({ kind, isolate: chosen, key, x }: Step): Promise<Op> {
     const id = chosen % this.isolates.length;
     const isolate = this.isolates[id];
     if (!isolate) throw new Error(`no isolate ${id}`);
+    this.step++;
     const index = this.ops.length;
     const keys = kind === "getAll" || (kind === "inv" && x === 5) ? [0, 1] : [key];
     const op: Op = {
@@ -373,7 +399,7 @@ class Simulation {
       dead: false,
       failed: false,
       versions: new Map(),
-      source: undefined,
+      answers: [],
       calls: new Map(),
       moves: 0,
       slowFrom: this.setting.slowFrom[index] ?? Number.POSITIVE_INFINITY,
@@ -405,7 +431,8 @@ class Simulation {
         if (wrong !== undefined) this.fail(wrong);
       },
     );
-    return this.flush();
+    await this.flush();
+    return op;
   }
 
   private async start(op: Op, { cache }: Isolate, x: number): Promise<void> {
@@ -447,7 +474,7 @@ class Simulation {
 
   private answered(op: Op, key: number, value: Version, path: Path): void {
     if (op.dead) return;
-    op.source = path.source;
+    op.answers.push({ version: value.version, source: path.source });
     this.say(`${op.name} answers v${value.version} (${path.source ?? "unsaid"}${path.collapsed ? ", joined" : ""})`);
     const wrong = this.judge.answer(op, key, value, path, this.clock.now());
     if (wrong !== undefined) this.fail(wrong);
@@ -470,7 +497,7 @@ class Simulation {
   // ---- the end of a run
 
   /** No faults any more: everything under way arrives, and time moves as far as anybody still waits for it. */
-  private async rest(): Promise<void> {
+  async rest(): Promise<void> {
     const deadline = this.clock.now() + 600_000;
     for (let steps = 0; steps < 20_000; steps++) {
       const [first] = this.messages;
@@ -487,7 +514,7 @@ class Simulation {
   }
 
   /** What runs in the background ends as well, and what dead requests left behind can be told to be dead. */
-  private async settle(): Promise<void> {
+  async settle(): Promise<void> {
     const deadline = this.clock.now() + 600_000;
     while ((await this.fire(deadline)) || this.messages.length > 0) {
       const [first] = this.messages;
@@ -496,7 +523,7 @@ class Simulation {
     if (this.disturbed) await this.advance(TIMES.budget + TIMES.stall);
   }
 
-  private judgeServers(): void {
+  judgeServers(): void {
     const now = this.clock.now();
     const wrong = this.judge.atRest(this.servers, `simulated-${this.own.name}`, now, WALL + now);
     if (wrong !== undefined) this.fail(wrong);
@@ -514,7 +541,7 @@ class Simulation {
   }
 
   /** A cold get, a warm one, and the same elsewhere: what was stored is found. */
-  private async probes(): Promise<void> {
+  async probes(): Promise<void> {
     const weak = this.servers.some((server) => server.weak);
     const hasLocal = this.own.local !== false;
     for (const isolate of this.isolates) isolate.clear();
@@ -530,11 +557,10 @@ class Simulation {
   }
 
   private async probe(isolate: number): Promise<string> {
-    this.step++;
     const index = this.ops.length;
     await this.call({ kind: "get", isolate, key: 0, x: 1 });
     await this.rest();
-    return this.ops[index]?.source ?? "nothing";
+    return this.ops[index]?.answers[0]?.source ?? "nothing";
   }
 
   private say(line: string): void {

@@ -27,8 +27,8 @@ export interface Op {
   failed: boolean;
   /** The versions of its keys' rows that it made, or was begun for. */
   versions: ReadonlyMap<number, number>;
-  /** Where its last answer came from, if it says. */
-  source: string | undefined;
+  /** What it answered, and from where, if it says. */
+  readonly answers: { readonly version: number; readonly source: string | undefined }[];
   /** Calls to storages and to the source, by verb and target. */
   readonly calls: Map<string, number>;
   moves: number;
@@ -221,7 +221,7 @@ function isStamp(kept: Kept | undefined, ifStamp: Uint8Array | null | undefined)
 const FLAGS_AT = 10;
 
 /** For stories only: what a slot is, by its flags and its last bytes. */
-function describeSlot(bytes: Uint8Array | undefined): string {
+export function describeSlot(bytes: Uint8Array | undefined): string {
   if (bytes === undefined) return "nothing";
   return ((bytes[FLAGS_AT] ?? 0) & 1) === 1 ? "tombstone" : `v${versions.decode(bytes.subarray(-PAYLOAD_BYTES)).version}`;
 }

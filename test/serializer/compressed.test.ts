@@ -179,8 +179,9 @@ describe("compressed() decodes", () => {
     const gzip = gzipSync(Buffer.alloc(400_000_000));
     gzip.writeUInt32LE(900_000, gzip.length - 4);
     let fed = 0;
+    let cancelled = false;
     const Original = DecompressionStream;
-    // Counts what reaches the stream.
+    // Counts what reaches the stream, and sees how it ends.
     vi.stubGlobal("DecompressionStream", function Counting() {
       const { readable, writable } = new Original("gzip");
       const writer = writable.getWriter();
@@ -188,9 +189,18 @@ describe("compressed() decodes", () => {
         fed += chunk.length;
         await writer.write(chunk);
       };
-      return { readable, writable: { getWriter: () => ({ write, close: () => writer.close() }) } };
+      const reader = readable.getReader();
+      const cancel = async (): Promise<void> => {
+        cancelled = true;
+        await reader.cancel();
+      };
+      return {
+        readable: { getReader: () => ({ read: () => reader.read(), cancel }) },
+        writable: { getWriter: () => ({ write, close: () => writer.close() }) },
+      };
     });
     expect(await decodeHostile(serializer, marked(gzip))).toBe("reject");
+    expect(cancelled).toBe(true);
     expect(fed).toBeGreaterThan(0);
     expect(fed).toBeLessThan(gzip.length / 3);
   });

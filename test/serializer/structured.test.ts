@@ -61,6 +61,7 @@ const RICH: Readonly<Record<string, unknown>> = {
   "an own key __proto__": JSON.parse('{"__proto__":{"x":1}}'),
   "holes at the end": Object.assign([1], { 2: 3, length: 10 }),
   "an array with properties": Object.assign(["a", "b"], { index: 3, groups: undefined }),
+  "an array with as many properties as holes": Object.assign([1], { 2: 3, x: 1 }),
   "an array of very many holes": Object.assign([], { 5: "five", 4_000_000_000: "far" }),
 };
 
@@ -209,6 +210,10 @@ const REFUSED: Readonly<Record<string, readonly [value: unknown, says: string]>>
   "a promise": [Promise.resolve("secret"), "an instance of Promise"],
   "a WeakMap": [new WeakMap(), "an instance of WeakMap"],
   "something that calls itself a Date": [Object.create(Object.create(Object.prototype, { [Symbol.toStringTag]: { value: "Date" } })), "cannot carry"],
+  "something that calls itself an Error": [
+    Object.create(Object.create(Object.prototype, { [Symbol.toStringTag]: { value: "Error" }, name: { value: "Error" } })),
+    "an error of a class of its own",
+  ],
   "a getter that throws": [
     {
       get secret() {
@@ -231,12 +236,13 @@ describe("structured() refuses", () => {
 
 const BAD_BYTES: Readonly<Record<string, string>> = {
   "no bytes": "",
-  "another version": "0205",
+  "another version": "020505",
   "a version alone": "01",
   "an unknown tag": "01ff",
   "bytes after the value": "010101",
   "a cut float": "01040000",
   "a count that does not end": "0105ffffffffffffffffffff",
+  "a count that is padded without end": `0105${"80".repeat(200)}00`,
   "a count above the safe integers": "0105ffffffffffffff7f",
   "a text longer than the bytes": "0107ffffffff0f61",
   "text that is no UTF-8": "010701ff",

@@ -46,7 +46,7 @@ export async function startWorkerd(options: WorkerdOptions): Promise<WorkerdServ
 }
 
 function configOf({ modules, bindings = {}, compatibilityDate = "2026-06-01", compatibilityFlags = [] }: WorkerdOptions, port: number): string {
-  const quote = (text: string): string => `"${[...text].map((char) => (/[\w .:/?&=#%+~-]/.test(char) ? char : escapeChar(char))).join("")}"`;
+  const quote = (text: string): string => `"${Array.from(text, (char) => (/[\w .:/?&=#%+~-]/.test(char) ? char : escapeChar(char))).join("")}"`;
   const moduleList = Object.keys(modules).map((name) => `(name = ${quote(name)}, esModule = embed ${quote(name)})`);
   const bindingList = Object.entries(bindings).map(([name, text]) => `(name = ${quote(name)}, text = ${quote(text)})`);
   return `using Workerd = import "/workerd/workerd.capnp";

@@ -96,9 +96,13 @@ export async function failure(promise: Promise<unknown>): Promise<unknown> {
   throw new Error("it did not reject");
 }
 
-/** Whether a promise has settled by now. */
+/** Whether a promise has settled once everything that could run has run. */
 export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
-  const still = Symbol("pending");
-  const winner = await Promise.race([promise.catch(() => undefined), Promise.resolve(still)]);
-  return winner !== still;
+  let settled = false;
+  const note = (): void => {
+    settled = true;
+  };
+  promise.then(note, note);
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  return settled;
 }

@@ -34,8 +34,8 @@ interface Subject {
 }
 
 let beats = 0;
-let open = 0;
-let mostOpen = 0;
+const open: Record<string, number> = {};
+let mostOpen: Record<string, number> = {};
 let fetches: Record<string, number> = {};
 let events: { type: string; at: number; key?: string; detail?: string }[] = [];
 let subject: Subject | undefined;
@@ -44,12 +44,13 @@ const hostFetch = globalThis.fetch;
 globalThis.fetch = async (input, init) => {
   const { origin } = new URL(input instanceof Request ? input.url : input);
   fetches[origin] = (fetches[origin] ?? 0) + 1;
-  open++;
-  mostOpen = Math.max(mostOpen, open);
+  const now = (open[origin] ?? 0) + 1;
+  open[origin] = now;
+  mostOpen[origin] = Math.max(mostOpen[origin] ?? 0, now);
   try {
     return await hostFetch(input, init);
   } finally {
-    open--;
+    open[origin] = (open[origin] ?? 0) - 1;
   }
 };
 
@@ -142,7 +143,7 @@ function stateOf({ cache }: Subject): State {
 
 function reset(): void {
   beats = 0;
-  mostOpen = open;
+  mostOpen = {};
   fetches = {};
   events = [];
 }

@@ -34,9 +34,10 @@ export const LANES: readonly Lane[] = [
 
 /** What the Workers reach. */
 export interface Lab {
-  readonly redis: RedisServer;
+  /** One for each remote tier. */
+  readonly redises: readonly RedisServer[];
   readonly origin: Origin;
-  /** One for each remote tier; they share the Redis, each in a database of its own. */
+  /** One in front of each Redis. */
   readonly bridges: readonly UpstashBridge[];
   /** Settings of a remote tier. */
   remote(index: number, ttlMs: number, more?: Partial<RemoteSettings>): RemoteSettings;
@@ -59,14 +60,12 @@ export interface Isolate {
 /** Starts Redis, bridges and source. */
 export async function startLab(remotes = 1): Promise<Lab> {
   const redises = await Promise.all(Array.from({ length: remotes }, () => startRedis()));
-  const [redis] = redises;
-  if (!redis) throw new Error("a lab needs a remote tier");
   const bridges = await Promise.all(redises.map(({ port }) => startUpstashBridge({ redisPort: port })));
   const origin = await startOrigin();
   const code = await bundleWorker(join(import.meta.dirname, "cache.worker.ts"));
   const isolates: Isolate[] = [];
   return {
-    redis,
+    redises,
     origin,
     bridges,
     remote(index, ttlMs, more) {

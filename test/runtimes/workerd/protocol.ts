@@ -62,7 +62,7 @@ export interface State {
   readonly beats: number;
   /** Calls of `fetch` since the last `reset`, by the base URL they went to. */
   readonly fetches: Readonly<Record<string, number>>;
-  /** Most calls of `fetch` without an answer at once, since the last `reset`. */
-  readonly mostOpen: number;
+  /** Most calls of `fetch` without an answer at once, since the last `reset`, by the same. */
+  readonly mostOpen: Readonly<Record<string, number>>;
   readonly events: readonly { readonly type: string; readonly at: number; readonly key?: string; readonly detail?: string }[];
 }

@@ -1,0 +1,217 @@
+/** Lanes: what travels together, in which chunks, how many calls are open, where requests own their I/O and where not. */
+
+import { array, assert, asyncProperty, boolean, integer, property } from "fast-check";
+import { describe, expect, test } from "vitest";
+import { createLanes, STALE_DRAIN_MS } from "../src/batch.ts";
+import type { Job, LaneOptions } from "../src/batch.ts";
+import type { Runtime } from "../src/runtime.ts";
+import { fakeClock } from "./support/fake-clock.ts";
+
+const job = (storedKey: string): Job => ({ storedKey, queuedAt: 0 });
+
+/** Lanes whose drains and calls end when the test says so. */
+function setUp(requestScoped: boolean) {
+  const clock = fakeClock();
+  const drains: (() => void)[] = [];
+  const runtime: Runtime = { requestScoped, waitUntil: undefined, scheduleDrain: (run) => void drains.push(run) };
+  const lanes = createLanes(runtime, clock);
+  const open: { readonly keys: readonly string[]; readonly end: () => void }[] = [];
+  const sent: (readonly string[])[] = [];
+  const send = (jobs: readonly Job[]): Promise<void> => {
+    const keys = jobs.map(({ storedKey }) => storedKey);
+    sent.push(keys);
+    return new Promise((resolve) => {
+      const call = {
+        keys,
+        end: () => {
+          open.splice(open.indexOf(call), 1);
+          resolve();
+        },
+      };
+      open.push(call);
+    });
+  };
+  return {
+    clock,
+    drains,
+    open,
+    sent,
+    lane: (options: Partial<LaneOptions<Job>> = {}) => lanes.lane({ maxBatch: Number.POSITIVE_INFINITY, allowRepeats: true, send, ...options }),
+    /** Runs the drains that are due, and lets what follows settle. */
+    async drain() {
+      for (const run of drains.splice(0)) run();
+      await clock.settle();
+    },
+    async endOne() {
+      open[0]?.end();
+      await clock.settle();
+    },
+  };
+}
+
+const names = (count: number, prefix = "k"): string[] => Array.from({ length: count }, (_, index) => `${prefix}${index}`);
+
+describe.each([
+  ["where calls belong to nobody", false],
+  ["where calls belong to their request", true],
+])("jobs %s", (_where, requestScoped) => {
+  test("of one drain travel in one call, in the order in which they were asked for", async () => {
+    const { lane, drain, drains, sent } = setUp(requestScoped);
+    const own = lane();
+    for (const key of ["b", "a", "b"]) own.add(job(key));
+    expect(drains.length).toBe(1);
+    await drain();
+    expect(sent).toEqual([["b", "a", "b"]]);
+  });
+
+  test("none: nothing is drained and nothing sent", async () => {
+    const { lane, drain, sent } = setUp(requestScoped);
+    lane();
+    await drain();
+    expect(sent).toEqual([]);
+  });
+
+  test("over maxBatch go in full chunks and one last, none lost and none twice", () => {
+    assert(
+      property(integer({ min: 0, max: 40 }), integer({ min: 1, max: 12 }), (count, maxBatch) => {
+        const { lane, drains, sent } = setUp(requestScoped);
+        const own = lane({ maxBatch, send: async (jobs) => void sent.push(jobs.map(({ storedKey }) => storedKey)) });
+        for (const key of names(count)) own.add(job(key));
+        for (const run of drains.splice(0)) run();
+        const full = Math.min(6, Math.ceil(count / maxBatch));
+        expect(sent.flat().slice(0, full * maxBatch)).toEqual(names(Math.min(count, full * maxBatch)));
+        expect(sent.slice(0, -1).every(({ length }) => length === maxBatch)).toBe(true);
+      }),
+    );
+  });
+
+  test("of one key never share a call where repeats are refused, and keep their order", async () => {
+    const { lane, drain, endOne, open, sent } = setUp(requestScoped);
+    const own = lane({ allowRepeats: false, maxBatch: 3 });
+    for (const key of ["a", "b", "a", "c", "a", "d"]) own.add(job(key));
+    for (let round = 0; round < 9; round++) {
+      await drain();
+      if (open.length > 0) await endOne();
+    }
+    expect(sent.every((keys) => new Set(keys).size === keys.length)).toBe(true);
+    expect(sent.flat().toSorted()).toEqual(["a", "a", "a", "b", "c", "d"]);
+    expect(sent[0]).toEqual(["a", "b", "c"]);
+  });
+
+  test("are sent six calls at a time, the rest as those end, and none is forgotten", async () => {
+    const { lane, drain, open, endOne, sent } = setUp(requestScoped);
+    const own = lane({ maxBatch: 1 });
+    for (const key of names(20)) own.add(job(key));
+    await drain();
+    expect(open.length).toBe(6);
+    for (let ended = 0; ended < 20; ended++) {
+      await endOne();
+      await drain();
+      expect(open.length).toBeLessThanOrEqual(6);
+    }
+    expect(sent.flat().toSorted()).toEqual(names(20).toSorted());
+    expect(open.length).toBe(0);
+  });
+});
+
+describe("lanes where calls belong to nobody", () => {
+  test("let jobs that come while six calls are open wait and travel together", async () => {
+    const { lane, drain, endOne, sent, drains } = setUp(false);
+    const own = lane();
+    for (const key of names(6, "open")) {
+      own.add(job(key));
+      await drain();
+    }
+    for (const key of names(100)) {
+      own.add(job(key));
+      await drain();
+    }
+    expect(sent.length).toBe(6);
+    expect(drains.length).toBe(0);
+    await endOne();
+    await drain();
+    expect(sent[6]).toEqual(names(100));
+  });
+
+  test("of one storage share the six calls and take turns, so that neither starves", async () => {
+    const { lane, drain, endOne, sent, open } = setUp(false);
+    const [reads, writes] = [lane({ maxBatch: 1 }), lane({ maxBatch: 1 })];
+    for (const key of names(50, "r")) reads.add(job(key));
+    for (const key of names(50, "w")) writes.add(job(key));
+    await drain();
+    expect(open.length).toBe(6);
+    for (let ended = 0; ended < 20; ended++) {
+      await endOne();
+      await drain();
+    }
+    const begun = sent.flat();
+    expect(begun.filter((key) => key.startsWith("r")).length).toBe(begun.length / 2);
+  });
+});
+
+describe("lanes where calls belong to their request", () => {
+  test("hold no job of one drain back for another: a drain has its own six calls", async () => {
+    const { lane, drain, open } = setUp(true);
+    const own = lane({ maxBatch: 1 });
+    for (const key of names(10, "first")) own.add(job(key));
+    await drain();
+    for (const key of names(10, "second")) own.add(job(key));
+    await drain();
+    expect(open.flatMap(({ keys }) => keys).toSorted()).toEqual([...names(6, "first"), ...names(6, "second")]);
+  });
+
+  test("begin a new drain when the last one was left by a request that died, and lose nothing of theirs", async () => {
+    const { lane, drain, drains, sent, clock } = setUp(true);
+    const own = lane();
+    own.add(job("dead"));
+    drains.length = 0;
+    await clock.advance(STALE_DRAIN_MS);
+    own.add(job("joins"));
+    expect(drains.length).toBe(0);
+    await clock.advance(1);
+    own.add(job("alive"));
+    own.add(job("too"));
+    expect(drains.length).toBe(1);
+    await drain();
+    expect(sent).toEqual([["alive", "too"]]);
+  });
+
+  test("of one storage drain together", async () => {
+    const { lane, drain, drains, sent } = setUp(true);
+    const [reads, writes] = [lane(), lane()];
+    reads.add(job("r"));
+    writes.add(job("w"));
+    reads.add(job("r2"));
+    expect(drains.length).toBe(1);
+    await drain();
+    expect(sent).toEqual([["r", "r2"], ["w"]]);
+  });
+});
+
+describe("jobs that come at any time", () => {
+  test("are each sent exactly once", async () => {
+    const waves = array(array(integer({ min: 0, max: 5 }), { maxLength: 8 }), { maxLength: 8 });
+    await assert(
+      asyncProperty(waves, boolean(), boolean(), async (keys, requestScoped, allowRepeats) => {
+        const { lane, drain, endOne, open, sent, drains } = setUp(requestScoped);
+        const own = lane({ allowRepeats, maxBatch: 2 });
+        for (const wave of keys) {
+          for (const key of wave) own.add(job(`k${key}`));
+          if (wave.length % 2 === 0) await drain();
+          if (wave.length % 3 === 0) await endOne();
+        }
+        while (drains.length > 0 || open.length > 0) {
+          await drain();
+          await endOne();
+        }
+        expect(sent.flat().toSorted()).toEqual(
+          keys
+            .flat()
+            .map((key) => `k${key}`)
+            .toSorted(),
+        );
+      }),
+      { numRuns: 60 },
+    );
+  });
+});

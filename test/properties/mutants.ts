@@ -1,0 +1,162 @@
+/**
+ * Changes that break a promise on purpose, each with the test file that must notice. `scripts/mutants.mjs` applies them one at
+ * a time to a copy of the tree. A change whose text is no longer found in the source is an error: it has to be brought up to
+ * date, not dropped.
+ *
+ * @module
+ */
+
+/** One replacement of text that occurs exactly once in its file. */
+export interface Edit {
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+/** One change, and who must notice it. */
+export interface Mutant {
+  readonly name: string;
+  readonly edits: readonly Edit[];
+  readonly test: string;
+}
+
+const STORIES = "test/properties/stories.test.ts";
+
+function mutant(name: string, test: string, file: string, find: string, replace: string): Mutant {
+  return { name, test, edits: [{ file, find, replace }] };
+}
+
+const ORDER: readonly Mutant[] = [
+  mutant("tiers are cleared from left to right", STORIES, "src/replace.ts", "[...target.binding.chain.remotes].reverse()", "[...target.binding.chain.remotes]"),
+  {
+    name: "tiers are cleared in parallel",
+    test: STORIES,
+    edits: [
+      { file: "src/replace.ts", find: "  for (let step = 0; step < depth; step++) {\n    await Promise.all(", replace: "  const all: unknown[] = [];\n  for (let step = 0; step < depth; step++) {\n    all.push(" },
+      { file: "src/replace.ts", find: "if (part && !(await clear(part, target))) failed.add(part.name);\n      }),\n    );\n  }", replace: "if (part && !(await clear(part, target))) failed.add(part.name);\n      }),\n    );\n  }\n  await Promise.all(all.flat());" },
+    ],
+  },
+  mutant(
+    "a missing generation is made after the right tier was asked",
+    STORIES,
+    "src/remote-storage.ts",
+    "const standing = isComplete(generations) ? generations : await complete(names, generations);",
+    "const standing = isComplete(generations) ? generations : undefined;\n      if (!standing) void complete(names, generations);",
+  ),
+];
+
+const FENCES: readonly Mutant[] = [
+  mutant(
+    "no fence",
+    STORIES,
+    "src/core.ts",
+    "    const flight = binding.flights.get(key);\n    if (flight) {\n      flight.fenced = true;\n      binding.flights.delete(key);\n    }\n",
+    "",
+  ),
+  mutant("set and refresh fence once", STORIES, "src/replace.ts", "  core.fence(binding, key);\n  if (refused)", "  if (refused)"),
+  mutant("invalidate fences once", STORIES, "src/replace.ts", '  cut();\n  if (failed.size > 0) throw writeError("invalidate", failed);', '  if (failed.size > 0) throw writeError("invalidate", failed);'),
+  mutant("a fenced set keeps its local copy", STORIES, "src/replace.ts", "if (mine && !refused && failed.size === 0)", "if ((mine || true) && !refused && failed.size === 0)"),
+  mutant("a refused set keeps its local copy", STORIES, "src/replace.ts", "if (mine && !refused && failed.size === 0)", "if (mine && failed.size === 0)"),
+];
+
+const STAMPS: readonly Mutant[] = [
+  mutant("the stamp is ignored", STORIES, "src/settle.ts", "...(stamp === undefined ? {} : { ifStamp: stamp })", "...(stamp === undefined ? {} : {})"),
+  mutant(
+    "the stamp is taken after the load",
+    STORIES,
+    "src/settle.ts",
+    "const job = (short: string): void => part.storage.write(new BackFill(flight, part, found, payload, short));",
+    `const job = (short: string): void =>
+      part.storage.read({
+        storedKey: short,
+        names: part.names,
+        queuedAt: 0,
+        answered: (slot) => {
+          flight.captures[part.index] = { stamp: slot ? slot.bytes.slice(0, 8) : null, numbers: flight.captures[part.index]?.numbers ?? [] };
+          part.storage.write(new BackFill(flight, part, found, payload, short));
+        },
+        failed: () => wrote(flight),
+      });`,
+  ),
+  mutant("set writes without a stamp", STORIES, "src/replace.ts", "stamp: seen.stamp,", "stamp: undefined,"),
+  mutant(
+    "a refused set or refresh leaves the slot",
+    STORIES,
+    "src/replace.ts",
+    "    refused ||= !tooLarge;\n    if (!(await clear(part, target))) failed.add(part.name);\n",
+    "    refused ||= !tooLarge;\n",
+  ),
+  mutant("a slot is kept for its ttl only", STORIES, "src/entry.ts", "guarded ? Math.max(ttlMs, storeWithinMs + MARGIN_MS) : ttlMs", "guarded && storeWithinMs < 0 ? MARGIN_MS : ttlMs"),
+  mutant("a tombstone is served as a value", STORIES, "src/chain.ts", 'if (decoded.kind === "tombstone" ||', 'if (decoded.kind === "tombstone") return this.hit(part, undefined, { createdAt: 0, freshUntil: 0, expiresAt: 0 }, 1_000, 0);\n    if ('),
+  mutant(
+    "a tier is written though its read failed",
+    STORIES,
+    "src/chain.ts",
+    "    this.binding.counters.errorCount++;\n    this.miss(part);",
+    "    this.binding.counters.errorCount++;\n    this.captures[part.index] = { stamp: null, numbers: part.names.map(() => 0) };\n    this.miss(part);",
+  ),
+  mutant("age is not looked at when a set or refresh sends", STORIES, "src/replace.ts", "core.clock.monotonic() - begun.startedAt > spec.storeWithinMs", "core.clock.monotonic() - begun.startedAt > Number.POSITIVE_INFINITY"),
+  mutant("age is not looked at when a back-fill is sent", STORIES, "src/settle.ts", "core.clock.monotonic() - flight.startedAt > spec.storeWithinMs", "core.clock.monotonic() - flight.startedAt > Number.POSITIVE_INFINITY"),
+];
+
+const GENERATIONS: readonly Mutant[] = [
+  mutant(
+    "the generation is captured after the load",
+    STORIES,
+    "src/settle.ts",
+    "const job = (short: string): void => part.storage.write(new BackFill(flight, part, found, payload, short));",
+    `const job = (short: string): void =>
+      part.storage.read({
+        storedKey: short,
+        names: part.names,
+        queuedAt: 0,
+        answered: (_slot, _asRead, standing) => {
+          flight.captures[part.index] = { stamp: flight.captures[part.index]?.stamp, numbers: standing ?? [] };
+          part.storage.write(new BackFill(flight, part, found, payload, short));
+        },
+        failed: () => wrote(flight),
+      });`,
+  ),
+  mutant("a missing generation is read as fresh", STORIES, "src/chain.ts", "if (own[i] !== asRead[i]) return false;", "if (asRead[i] !== undefined && own[i] !== asRead[i]) return false;"),
+  mutant("generations are compared by older", STORIES, "src/chain.ts", "if (own[i] !== asRead[i]) return false;", "if ((own[i] ?? 0) < (asRead[i] ?? Number.POSITIVE_INFINITY)) return false;"),
+  {
+    name: "tiers share what is remembered of generations",
+    test: STORIES,
+    edits: [
+      { file: "src/remote-storage.ts", find: "  const known = new Map<string, Known>();\n", replace: "" },
+      { file: "src/remote-storage.ts", find: "/** Wraps a storage for a cache. */", replace: "const known = new Map<string, Known>();\n\n/** Wraps a storage for a cache. */" },
+    ],
+  },
+];
+
+const FLIGHTS: readonly Mutant[] = [
+  mutant("a weak hit is back-filled into a strong tier", STORIES, "src/settle.ts", "return found.guarded || !part.storage.guarded;", "return found.guarded || part.index >= 0;"),
+  mutant("the local copy is kept after a refused write", STORIES, "src/settle.ts", "      flight.binding.counters.fencedCount++;\n      dropFilled(flight);\n", "      flight.binding.counters.fencedCount++;\n"),
+  mutant("a back-fill gets the full ttl", STORIES, "src/settle.ts", "Math.max(0, Math.min(part.ttlMs, found.leftMs - spentMs))", "Math.max(0, Math.min(part.ttlMs, part.ttlMs + spentMs))"),
+  mutant("the flight is freed before its write has landed", STORIES, "src/settle.ts", "  if (flight.writing === 0) land(flight);\n  flight.settle(own);", "  flight.binding.flights.delete(flight.key);\n  if (flight.writing === 0) land(flight);\n  flight.settle(own);"),
+  mutant("a settled flight is joined without a bound", STORIES, "src/arrive.ts", "flight.result ? now - flight.settledAt > writeBudgetMs(flight)", "flight.result ? now - flight.settledAt > writeBudgetMs(flight) + 1e9"),
+  mutant("an error is cached", STORIES, "src/settle.ts", "  land(flight);\n  flight.settle(failure);", "  flight.settle(failure);"),
+  mutant("the heartbeat is never checked", STORIES, "src/flight.ts", "else if (++watch.missed >= LEASE_BEATS) return watch.end(LOST);", "else watch.missed++;"),
+  mutant("two waiters take over", STORIES, "src/arrive.ts", "  if (flights.get(flight.key) === flight) flights.delete(flight.key);", "  flights.delete(flight.key);"),
+  mutant("waitUntil is dropped", "test/runtime.test.ts", "src/flight.ts", "      this.waitUntil(finished);", "      void finished;"),
+  mutant("one caller's abort is the load's", "test/cache/options.test.ts", "src/abort.ts", "const abort = (): void => reject(signal.reason);", "const abort = (): void => void promise.finally(() => reject(signal.reason));"),
+];
+
+const REST: readonly Mutant[] = [
+  mutant("the identity of an entry is not compared", "test/envelope.test.ts", "src/envelope.ts", "isText(bytes, keyAt, payloadAt, fullKey);", "keyAt >= 0;"),
+  mutant("a chunk ends one too late", "test/batch.test.ts", "src/batch.ts", "[jobs.slice(0, maxBatch), jobs.slice(maxBatch)]", "[jobs.slice(0, maxBatch + 1), jobs.slice(maxBatch + 1)]"),
+  mutant("a chunk leaves one out", "test/batch.test.ts", "src/batch.ts", "[jobs.slice(0, maxBatch), jobs.slice(maxBatch)]", "[jobs.slice(0, maxBatch), jobs.slice(maxBatch + 1)]"),
+  mutant("a duplicate reference is dropped", "test/cache/get-all.test.ts", "src/answer.ts", "return asks.filter((_, index) => entries[index] === undefined);", "return asks.filter(({ reference }, index) => entries[index] === undefined && asks.findIndex((ask) => ask.reference.key === reference.key) === index);"),
+  mutant("a follower is counted twice", "test/stats.test.ts", "src/answer.ts", "  if (collapsed) counters.collapsedCount++;", "  if (collapsed) counters.collapsedCount++;\n  if (collapsed) counters.hitCount++;"),
+  {
+    name: "the doorkeeper is skipped in getAll",
+    test: "test/cache/doorkeeper.test.ts",
+    edits: [
+      { file: "src/settle.ts", find: "  if (!doorkeeper) return OPEN;", replace: '  if (!doorkeeper || "many" in flight.call) return OPEN;' },
+      { file: "src/arrive.ts", find: "  limitLoads(call);", replace: "  Object.assign(call, { many: true });\n  limitLoads(call);" },
+    ],
+  },
+];
+
+/** All changes that must be noticed. */
+export const MUTANTS: readonly Mutant[] = [...ORDER, ...FENCES, ...STAMPS, ...GENERATIONS, ...FLIGHTS, ...REST];

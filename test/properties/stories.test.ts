@@ -1,0 +1,391 @@
+/**
+ * The stories in which some rule of the invalidation protocol was found to be needed, each with a fixed course: without the
+ * rule the old value comes back. The simulation (`no-resurrection.test.ts`) finds them by chance; here they have names.
+ *
+ * @module
+ */
+import { describe, expect, test } from "vitest";
+import { TIMES } from "./judge.ts";
+import { strong, weak } from "./scenarios.ts";
+import { stage } from "./stage.ts";
+
+const ONE = { tiers: [strong(60)] };
+const TWO = { tiers: [strong(60), strong(100)] };
+
+describe("set and refresh", () => {
+  test("a set that was given up cannot undo an invalidate when it is applied later", async () => {
+    const own = stage(ONE);
+    await own.ask(0);
+    const set = await own.begin("set", 0);
+    await own.pass(set, "read L");
+    await own.abandon(set, "write L");
+    const invalidate = await own.begin("inv", 1);
+    await own.pass(invalidate, "write L");
+    await own.apply(set, "write L");
+    expect(own.holds("L")).toBe("tombstone");
+    expect(await own.ask(1)).toBe("v3 from load");
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test("a set that was given up cannot undo a later set", async () => {
+    const own = stage(ONE);
+    const first = await own.begin("set", 0);
+    await own.pass(first, "read L", "ensure L");
+    await own.abandon(first, "write L");
+    const second = await own.begin("set", 1);
+    await own.pass(second, "read L", "write L");
+    await own.apply(first, "write L");
+    expect(own.holds("L")).toBe("v3");
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test.each(["set", "refresh"] as const)("a %s that is refused leaves a tombstone and no local copy", async (kind) => {
+    const own = stage(ONE);
+    const get = await own.begin("get", 1);
+    await own.pass(get, "read L", "ensure L", "load source");
+    const replace = await own.begin(kind, 0);
+    await own.pass(replace, "read L");
+    await own.pass(get, "write L");
+    if (kind === "refresh") await own.pass(replace, "load source");
+    expect(own.holds("L")).toBe("v1");
+    await own.pass(replace, "write L");
+    await own.pass(replace, "write L");
+    expect(own.holds("L")).toBe("tombstone");
+    expect(await own.ask(0)).toBe("v2 from load");
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test("a get that read a tier before refresh wrote it does not fill the local tier after refresh resolved", async () => {
+    const own = stage(ONE);
+    await own.ask(1);
+    const refresh = await own.begin("refresh", 0);
+    const get = await own.begin("get", 0);
+    await own.apply(get, "read L");
+    await own.pass(refresh, "read L", "load source", "write L");
+    await own.answer(get, "read L");
+    expect(get.answers).toEqual([{ version: 1, source: "L" }]);
+    expect(await own.ask(0)).toBe("v2 from local");
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test.each(["set", "refresh"] as const)("a %s that an invalidate overtook keeps no local copy", async (kind) => {
+    const own = stage(ONE);
+    const replace = await own.begin(kind, 0);
+    await own.pass(replace, "read L", "ensure L");
+    if (kind === "refresh") await own.pass(replace, "load source");
+    await own.apply(replace, "write L");
+    const invalidate = await own.begin("inv", 0);
+    await own.pass(invalidate, "write L");
+    await own.answer(replace, "write L");
+    expect(own.holds("L")).toBe("tombstone");
+    expect(await own.ask(0)).toBe("v3 from load");
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test("a refresh that got too old between two writes leaves a tombstone in the second tier", async () => {
+    const own = stage(TWO);
+    await own.ask(1);
+    const refresh = await own.begin("refresh", 0);
+    await own.advance(TIMES.budget - 1_000);
+    await own.pass(refresh, "read L", "read R", "load source");
+    await own.advance(TIMES.budget);
+    expect(own.open(refresh)).toContain("write L");
+    await own.apply(refresh, "write L");
+    expect(own.holds("L")).toBe("tombstone");
+    await own.rest();
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test("nobody who asks after an invalidate gets the load of a refresh that began before it", async () => {
+    const own = stage(ONE);
+    const refresh = await own.begin("refresh", 0);
+    await own.pass(refresh, "read L", "ensure L");
+    await own.apply(refresh, "load source");
+    const invalidate = await own.begin("inv", 0);
+    await own.pass(invalidate, "write L");
+    const get = await own.begin("get", 0);
+    await own.pass(get, "read L");
+    expect(own.open(get)).toEqual(["load source"]);
+    await own.answer(refresh, "load source");
+    await own.rest();
+    expect(get.answers).toEqual([{ version: 2 + 1, source: "load" }]);
+    expect(own.verdict()).toBeUndefined();
+  });
+});
+
+describe("back-fills", () => {
+  test("a back-fill is refused after an invalidate elsewhere, and takes its local copy with it", async () => {
+    const own = stage(ONE);
+    const get = await own.begin("get", 0);
+    await own.pass(get, "read L", "ensure L", "load source");
+    const invalidate = await own.begin("inv", 1);
+    await own.pass(invalidate, "write L");
+    await own.pass(get, "write L");
+    expect(own.holds("L")).toBe("tombstone");
+    expect(await own.ask(0)).toBe("v2 from load");
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test("a value of a short life does not uncover what the tombstone below it shielded", async () => {
+    const own = stage({ tiers: [strong(2)] });
+    const slow = await own.begin("get", 0);
+    await own.pass(slow, "read L", "ensure L");
+    await own.apply(slow, "load source");
+    const invalidate = await own.begin("inv", 1);
+    await own.pass(invalidate, "write L");
+    expect(await own.ask(1)).toBe("v2 from load");
+    await own.advance(7_000);
+    await own.answer(slow, "load source");
+    await own.apply(slow, "write L");
+    expect(own.holds("L")).toBe("v2");
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test("a tier whose read failed is not written", async () => {
+    const own = stage(TWO);
+    const get = await own.begin("get", 0);
+    await own.lose(get, "read L");
+    await own.pass(get, "read R", "ensure R", "load source");
+    expect(own.open(get)).toEqual(["write R"]);
+    await own.rest();
+    expect(own.holds("L")).toBe("nothing");
+    expect(own.holds("R")).toBe("v1");
+  });
+
+  test("a load that failed is not remembered", async () => {
+    const own = stage(ONE);
+    const get = await own.begin("get", 0);
+    await own.pass(get, "read L", "ensure L");
+    await own.lose(get, "load source");
+    expect(get.failed).toBe(true);
+    expect(await own.ask(0)).toBe("v1 from load");
+  });
+
+  test("a copy lives no longer than what was left where it came from", async () => {
+    const own = stage({ tiers: [strong(60), strong(10)], local: false });
+    const get = await own.begin("get", 0);
+    await own.lose(get, "read L");
+    await own.pass(get, "read R", "ensure R", "load source", "write R");
+    await own.advance(7_000);
+    expect(await own.ask(1)).toBe("v1 from R");
+    expect(await own.ask(0)).toBe("v1 from L");
+    await own.advance(4_000);
+    expect(await own.ask(1)).toBe("v1 from load");
+  });
+
+  test("a flight older than storeWithin answers and stores nothing", async () => {
+    const own = stage({ tiers: [strong(60)], local: false });
+    const get = await own.begin("get", 0);
+    await own.advance(TIMES.budget - 1_000);
+    await own.pass(get, "read L", "ensure L");
+    await own.advance(TIMES.hard - 1_000);
+    await own.pass(get, "load source");
+    expect(get.answers).toEqual([{ version: 1, source: "load" }]);
+    expect(own.open(get)).toEqual([]);
+    expect(own.holds("L")).toBe("nothing");
+  });
+
+  test("what a weak tier still shows after an invalidate is not copied into a strong one", async () => {
+    const own = stage({ tiers: [strong(60), weak(15)], local: false });
+    await own.ask(0);
+    await own.advance(9_000);
+    const invalidate = await own.begin("inv", 0);
+    await own.pass(invalidate, "remove R", "write L");
+    own.showOld();
+    const get = await own.begin("get", 1);
+    await own.pass(get, "read L", "read R");
+    expect(get.answers).toEqual([{ version: 1, source: "R" }]);
+    expect(own.open(get)).toEqual([]);
+    expect(own.holds("L")).toBe("tombstone");
+  });
+});
+
+describe("invalidate", () => {
+  test("a reader cannot copy the old value from a tier that is not yet cleared into one that is", async () => {
+    const own = stage({ ...TWO, local: false });
+    await own.ask(0);
+    const invalidate = await own.begin("inv", 0);
+    expect(own.open(invalidate)).toEqual(["write R"]);
+    await own.apply(invalidate, "write R");
+    expect(own.open(invalidate)).toEqual(["write R"]);
+    await own.answer(invalidate, "write R");
+    expect(own.open(invalidate)).toEqual(["write L"]);
+    await own.rest();
+    expect([own.holds("L"), own.holds("R")]).toEqual(["tombstone", "tombstone"]);
+  });
+
+  test("a request that dies in the middle of invalidate has dropped its isolate's copy", async () => {
+    const own = stage(ONE);
+    await own.ask(0);
+    const invalidate = await own.begin("inv", 0);
+    await own.apply(invalidate, "write L");
+    own.kill(invalidate);
+    expect(await own.ask(0)).toBe("v2 from load");
+  });
+
+  test("a tombstone is no value, and the next load replaces it", async () => {
+    const own = stage(ONE);
+    await own.ask(0);
+    const invalidate = await own.begin("inv", 1);
+    await own.pass(invalidate, "write L");
+    expect(await own.ask(1)).toBe("v2 from load");
+    expect(own.holds("L")).toBe("v2");
+    own.clearLocal(0);
+    expect(await own.ask(0)).toBe("v2 from L");
+  });
+});
+
+describe("generations", () => {
+  test("an entry whose generation was lost is absent", async () => {
+    const own = stage({ ...ONE, local: false });
+    await own.ask(0);
+    own.loseGenerations("L");
+    expect(await own.ask(1)).toBe("v1 from load");
+    expect(await own.ask(0)).toBe("v1 from L");
+  });
+
+  test("a generation made anew below the old one revives nothing, and is believed from then on", async () => {
+    const own = stage(ONE);
+    await own.advance(10_000);
+    await own.ask(0);
+    own.loseGenerations("L");
+    own.stepBack("L", 9_000);
+    expect(await own.ask(1, 1)).toBe("v1 from load");
+    expect(await own.ask(1)).toBe("v1 from load");
+    expect(await own.ask(1)).toBe("v1 from local");
+    own.clearLocal(0);
+    expect(await own.ask(0)).toBe("v1 from L");
+    expect(await own.ask(0)).toBe("v1 from local");
+  });
+
+  test("two storages with two clocks do not make each other's entries absent", async () => {
+    const own = stage(TWO);
+    await own.advance(10_000);
+    own.stepBack("L", 9_000);
+    expect(await own.ask(0)).toBe("v1 from load");
+    expect(await own.ask(0)).toBe("v1 from local");
+    own.clearLocal(0);
+    expect(await own.ask(0)).toBe("v1 from L");
+    expect(await own.ask(0)).toBe("v1 from local");
+  });
+
+  test("a missing generation is made before anything to the right is asked", async () => {
+    const own = stage(TWO);
+    const get = await own.begin("get", 0);
+    await own.pass(get, "read L");
+    expect(own.open(get)).toEqual(["ensure L"]);
+    await own.pass(get, "ensure L");
+    expect(own.open(get)).toEqual(["read R"]);
+  });
+
+  test("an entry is stored under the generation that stood before its load", async () => {
+    const own = stage({ ...ONE, local: false });
+    await own.ask(0, 1);
+    const get = await own.begin("get", 0);
+    await own.pass(get, "read L");
+    await own.apply(get, "load source");
+    own.loseGenerations("L");
+    await own.ask(1, 1);
+    await own.answer(get, "load source");
+    await own.rest();
+    expect(own.holds("L")).toBe("v1");
+    expect(await own.ask(0)).toBe("v1 from load");
+  });
+
+  test("a tier whose ensure failed is not written", async () => {
+    const own = stage(TWO);
+    const get = await own.begin("get", 0);
+    await own.pass(get, "read L");
+    await own.lose(get, "ensure L");
+    await own.pass(get, "read R", "ensure R", "load source");
+    expect(own.open(get)).toEqual(["write R"]);
+  });
+
+  test("a local copy made under a generation that was replaced meanwhile is no hit", async () => {
+    const own = stage(ONE);
+    await own.ask(1, 1);
+    const get = await own.begin("get", 0);
+    await own.pass(get, "read L");
+    own.loseGenerations("L");
+    expect(await own.ask(0, 1)).toContain("from");
+    await own.rest();
+    expect(get.answers).toEqual([{ version: 1, source: "load" }]);
+    expect(await own.ask(0)).not.toContain("from local");
+  });
+});
+
+describe("requests that die", () => {
+  test("one of two followers takes over a dead leader, and the other follows it", async () => {
+    const own = stage({ ...ONE, isolates: 1 });
+    const leader = await own.begin("get", 0);
+    const followers = [await own.begin("get", 0), await own.begin("get", 0)];
+    own.kill(leader);
+    await own.advance(600);
+    expect(followers.map((op) => own.open(op)).filter((open) => open.length > 0)).toEqual([["read L"]]);
+    await own.rest();
+    expect(followers.map((op) => op.answers)).toEqual([[{ version: 1, source: "load" }], [{ version: 1, source: "load" }]]);
+    expect(followers.reduce((sum, op) => sum + (op.calls.get("load source") ?? 0), 0)).toBe(1);
+  });
+
+  test("a leader that is alive and slow keeps its followers", async () => {
+    const own = stage({ ...ONE, isolates: 1 });
+    const leader = await own.begin("get", 0);
+    const follower = await own.begin("get", 0);
+    await own.pass(leader, "read L", "ensure L");
+    await own.advance(10_000);
+    expect(own.open(follower)).toEqual([]);
+    await own.rest();
+    expect(follower.calls.size).toBe(0);
+    expect(follower.answers).toEqual([{ version: 1, source: "load" }]);
+  });
+
+  test("a flight that settled and whose request died is joined for one storage budget, no longer", async () => {
+    const own = stage({ ...ONE, isolates: 1, local: false });
+    const leader = await own.begin("get", 0);
+    await own.pass(leader, "read L", "ensure L", "load source");
+    own.kill(leader);
+    const early = await own.begin("get", 0);
+    expect(early.answers).toEqual([{ version: 1, source: "load" }]);
+    expect(early.calls.size).toBe(0);
+    await own.advance(TIMES.budget + 1);
+    const late = await own.begin("get", 0);
+    expect(own.open(late)).toEqual(["read L"]);
+  });
+
+  test("a key stays in flight until its write has landed", async () => {
+    const own = stage({ ...ONE, isolates: 1, local: false });
+    const leader = await own.begin("get", 0);
+    await own.pass(leader, "read L", "ensure L", "load source");
+    await own.apply(leader, "write L");
+    const joined = await own.begin("get", 0);
+    expect(joined.answers).toEqual([{ version: 1, source: "load" }]);
+    await own.answer(leader, "write L");
+    const later = await own.begin("get", 0);
+    expect(own.open(later)).toEqual(["read L"]);
+  });
+
+  test("a refresh that waits for a dead one takes over", async () => {
+    const own = stage({ ...ONE, isolates: 1 });
+    const dead = await own.begin("refresh", 0);
+    const waiting = await own.begin("refresh", 0);
+    own.kill(dead);
+    await own.advance(600);
+    expect(own.open(waiting)).toEqual(["read L"]);
+    await own.rest();
+    expect(waiting.answers).toEqual([{ version: 3, source: undefined }]);
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test("a set that waits for a dead one takes its turn", async () => {
+    const own = stage({ ...ONE, isolates: 1 });
+    const dead = await own.begin("set", 0);
+    const waiting = await own.begin("set", 0);
+    expect(own.open(waiting)).toEqual([]);
+    own.kill(dead);
+    await own.advance(600);
+    expect(own.open(waiting)).toEqual(["read L"]);
+    await own.rest();
+    expect(own.holds("L")).toBe("v3");
+    expect(own.verdict()).toBeUndefined();
+  });
+});
