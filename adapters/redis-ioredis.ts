@@ -4,43 +4,46 @@
  *
  * @module
  */
+import type { RedisArgument } from "./redis-codec.ts";
 import { listOf } from "./redis-script.ts";
 import { hashSlot } from "./redis-slot.ts";
 import { flatArguments, hasMethod, keepNoScript, runAll, toBuffer, type RedisCommand, type RedisWire } from "./redis-wire.ts";
 
 /** A client of ioredis 5: `new Redis()` or `new Cluster()`. */
 export interface IoredisLike {
-  callBuffer(command: string, args: (string | number | Uint8Array)[]): Promise<unknown>;
-  pipeline(): unknown;
+  mgetBuffer: unknown;
+  callBuffer: unknown;
+  pipeline: unknown;
 }
 
-interface IoredisCluster extends IoredisLike {
+/** Methods that give bytes. `callBuffer` would do for all, but loses the command's name once ioredis pipelines by itself. */
+type IoredisMethods<Result> = { readonly [Name in `${RedisCommand["name"]}Buffer`]: (args: RedisArgument[]) => Result };
+
+interface Ioredis extends IoredisMethods<Promise<unknown>> {
+  pipeline(): IoredisMethods<unknown> & { exec(): Promise<unknown> };
+}
+
+interface IoredisCluster extends Ioredis {
   /** The nodes that serve each slot, master first; no slot has any until the cluster is connected. */
   readonly slots: readonly (readonly string[] | undefined)[];
   readonly options?: { readonly keyPrefix?: unknown };
-  pipeline(): IoredisPipeline;
 }
 
-interface IoredisPipeline {
-  callBuffer(command: string, args: (string | Uint8Array)[]): unknown;
-  exec(): Promise<unknown>;
+export function isIoredis(client: unknown): client is Ioredis {
+  return ["mgetBuffer", "evalshaBuffer", "evalBuffer", "unlinkBuffer", "pipeline"].every((method) => hasMethod(client, method));
 }
 
-export function isIoredis(client: unknown): client is IoredisLike {
-  return hasMethod(client, "callBuffer") && hasMethod(client, "pipeline");
-}
-
-export function ioredisWire(client: IoredisLike): RedisWire {
+export function ioredisWire(client: Ioredis): RedisWire {
   if (isCluster(client)) return { spread: true, send: (commands) => sendByOwner(client, commands) };
   return { spread: false, send: (commands) => runAll(commands, (command) => call(client, command)) };
 }
 
-function isCluster(client: IoredisLike): client is IoredisCluster {
+function isCluster(client: Ioredis): client is IoredisCluster {
   return "isCluster" in client && client.isCluster === true && "slots" in client;
 }
 
-function call(client: IoredisLike, command: RedisCommand): Promise<unknown> {
-  return client.callBuffer(command.name, flatArguments(command).map(toBuffer));
+function call(client: Ioredis, command: RedisCommand): Promise<unknown> {
+  return client[`${command.name}Buffer`](flatArguments(command).map(toBuffer));
 }
 
 async function sendByOwner(cluster: IoredisCluster, commands: readonly RedisCommand[]): Promise<readonly unknown[]> {
@@ -65,7 +68,7 @@ async function sendByOwner(cluster: IoredisCluster, commands: readonly RedisComm
 
 async function sendTogether(cluster: IoredisCluster, group: readonly RedisCommand[]): Promise<readonly unknown[]> {
   const pipeline = cluster.pipeline();
-  for (const command of group) pipeline.callBuffer(command.name, flatArguments(command).map(toBuffer));
+  for (const command of group) pipeline[`${command.name}Buffer`](flatArguments(command).map(toBuffer));
   const outcome = await pipeline.exec().catch(keepDisagreement);
   if (outcome instanceof Error) return runAll(group, (command) => call(cluster, command));
   const answers = listOf(outcome, group.length);

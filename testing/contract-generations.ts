@@ -99,7 +99,22 @@ export const generationCases: readonly ContractCase[] = [
     needs: hasText,
     async run(subject) {
       const { generation, raise, ensure, standing } = callsOf(subject);
-      const texts = ["", "abc", "-5", "1e3", " 12", "0", "0x10", "12.5", "99999999999999999999", "9007199254740991", "9999999999999999", "nan", "inf"];
+      const texts = [
+        "",
+        "abc",
+        "-5",
+        "1e3",
+        " 12",
+        "0",
+        "0x10",
+        "12.5",
+        "99999999999999999999",
+        "00000000000000000012",
+        "9007199254740991",
+        "9999999999999999",
+        "nan",
+        "inf",
+      ];
       for (const [index, text] of texts.entries()) {
         for (const make of ["ensure", "raise"]) {
           const name = generation(`${make} ${index}`);

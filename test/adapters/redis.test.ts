@@ -16,7 +16,7 @@ test("the scripts' SHA-1 are those of their sources", () => {
 });
 
 test("redis() belongs to a request on Workers, where sockets do, and to the isolate elsewhere", () => {
-  const client = { callBuffer: async () => [], pipeline: () => undefined };
+  const client = { send: async () => null, getBuffer: async () => null };
   expect(redis({ client }).traits.scope).toBe("isolate");
   vi.stubGlobal("navigator", { userAgent: "Cloudflare-Workers" });
   expect(redis({ client }).traits.scope).toBe("request");
@@ -24,7 +24,8 @@ test("redis() belongs to a request on Workers, where sockets do, and to the isol
 });
 
 describe("redis() refuses", () => {
-  const client = { callBuffer: async () => [], pipeline: () => undefined, send: async () => null, getBuffer: async () => null };
+  const nothing = async (): Promise<unknown[]> => [];
+  const client = { mgetBuffer: nothing, callBuffer: nothing, evalshaBuffer: nothing, evalBuffer: nothing, unlinkBuffer: nothing, pipeline: nothing };
 
   test.each([
     ["an encoding it does not know", { client, encoding: "hex" }, /encoding must be .* got "hex"/],

@@ -85,7 +85,7 @@ describe.skipIf(isLeftOut("redis"))("redis() on a cluster", () => {
     for (const name of ["ioredis Cluster", "ioredis Cluster with a key prefix"]) {
       const client = clients[name];
       if (client === undefined) throw new Error("the cluster did not start");
-      const [pipelines, singles] = [vi.spyOn(client, "pipeline"), vi.spyOn(client, "callBuffer")];
+      const [pipelines, singles] = [vi.spyOn(client, "pipeline"), vi.spyOn(client, "mgetBuffer")];
       await storageOf(name).read(
         Array.from({ length: 100 }, () => randomUUID()),
         [],

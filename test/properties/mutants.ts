@@ -32,8 +32,16 @@ const ORDER: readonly Mutant[] = [
     name: "tiers are cleared in parallel",
     test: STORIES,
     edits: [
-      { file: "src/replace.ts", find: "  for (let step = 0; step < depth; step++) {\n    await Promise.all(", replace: "  const all: unknown[] = [];\n  for (let step = 0; step < depth; step++) {\n    all.push(" },
-      { file: "src/replace.ts", find: "if (part && !(await clear(part, target))) failed.add(part.name);\n      }),\n    );\n  }", replace: "if (part && !(await clear(part, target))) failed.add(part.name);\n      }),\n    );\n  }\n  await Promise.all(all.flat());" },
+      {
+        file: "src/replace.ts",
+        find: "  for (let step = 0; step < depth; step++) {\n    await Promise.all(",
+        replace: "  const all: unknown[] = [];\n  for (let step = 0; step < depth; step++) {\n    all.push(",
+      },
+      {
+        file: "src/replace.ts",
+        find: "if (part && !(await clear(part, target))) failed.add(part.name);\n      }),\n    );\n  }",
+        replace: "if (part && !(await clear(part, target))) failed.add(part.name);\n      }),\n    );\n  }\n  await Promise.all(all.flat());",
+      },
     ],
   },
   mutant(
@@ -54,8 +62,20 @@ const FENCES: readonly Mutant[] = [
     "",
   ),
   mutant("set and refresh fence once", STORIES, "src/replace.ts", "  core.fence(binding, key);\n  if (refused)", "  if (refused)"),
-  mutant("invalidate fences once", STORIES, "src/replace.ts", '  cut();\n  if (failed.size > 0) throw writeError("invalidate", failed);', '  if (failed.size > 0) throw writeError("invalidate", failed);'),
-  mutant("a fenced set keeps its local copy", STORIES, "src/replace.ts", "if (mine && !refused && failed.size === 0)", "if ((mine || true) && !refused && failed.size === 0)"),
+  mutant(
+    "invalidate fences once",
+    STORIES,
+    "src/replace.ts",
+    '  cut();\n  if (failed.size > 0) throw writeError("invalidate", failed);',
+    '  if (failed.size > 0) throw writeError("invalidate", failed);',
+  ),
+  mutant(
+    "a fenced set keeps its local copy",
+    STORIES,
+    "src/replace.ts",
+    "if (mine && !refused && failed.size === 0)",
+    "if ((mine || true) && !refused && failed.size === 0)",
+  ),
   mutant("a refused set keeps its local copy", STORIES, "src/replace.ts", "if (mine && !refused && failed.size === 0)", "if (mine && failed.size === 0)"),
 ];
 
@@ -86,8 +106,20 @@ const STAMPS: readonly Mutant[] = [
     "    refused ||= !tooLarge;\n    if (!(await clear(part, target))) failed.add(part.name);\n",
     "    refused ||= !tooLarge;\n",
   ),
-  mutant("a slot is kept for its ttl only", STORIES, "src/entry.ts", "guarded ? Math.max(ttlMs, storeWithinMs + MARGIN_MS) : ttlMs", "guarded && storeWithinMs < 0 ? MARGIN_MS : ttlMs"),
-  mutant("a tombstone is served as a value", STORIES, "src/chain.ts", 'if (decoded.kind === "tombstone" ||', 'if (decoded.kind === "tombstone") return this.hit(part, undefined, { createdAt: 0, freshUntil: 0, expiresAt: 0 }, 1_000, 0);\n    if ('),
+  mutant(
+    "a slot is kept for its ttl only",
+    STORIES,
+    "src/entry.ts",
+    "guarded ? Math.max(ttlMs, storeWithinMs + MARGIN_MS) : ttlMs",
+    "guarded && storeWithinMs < 0 ? MARGIN_MS : ttlMs",
+  ),
+  mutant(
+    "a tombstone is served as a value",
+    STORIES,
+    "src/chain.ts",
+    'if (decoded.kind === "tombstone" ||',
+    'if (decoded.kind === "tombstone") return this.hit(part, undefined, { createdAt: 0, freshUntil: 0, expiresAt: 0 }, 1_000, 0);\n    if (',
+  ),
   mutant(
     "a tier is written though its read failed",
     STORIES,
@@ -95,8 +127,20 @@ const STAMPS: readonly Mutant[] = [
     "    this.binding.counters.errorCount++;\n    this.miss(part);",
     "    this.binding.counters.errorCount++;\n    this.captures[part.index] = { stamp: null, numbers: part.names.map(() => 0) };\n    this.miss(part);",
   ),
-  mutant("age is not looked at when a set or refresh sends", STORIES, "src/replace.ts", "core.clock.monotonic() - begun.startedAt > spec.storeWithinMs", "core.clock.monotonic() - begun.startedAt > Number.POSITIVE_INFINITY"),
-  mutant("age is not looked at when a back-fill is sent", STORIES, "src/settle.ts", "core.clock.monotonic() - flight.startedAt > spec.storeWithinMs", "core.clock.monotonic() - flight.startedAt > Number.POSITIVE_INFINITY"),
+  mutant(
+    "age is not looked at when a set or refresh sends",
+    STORIES,
+    "src/replace.ts",
+    "core.clock.monotonic() - begun.startedAt > spec.storeWithinMs",
+    "core.clock.monotonic() - begun.startedAt > Number.POSITIVE_INFINITY",
+  ),
+  mutant(
+    "age is not looked at when a back-fill is sent",
+    STORIES,
+    "src/settle.ts",
+    "core.clock.monotonic() - flight.startedAt > spec.storeWithinMs",
+    "core.clock.monotonic() - flight.startedAt > Number.POSITIVE_INFINITY",
+  ),
 ];
 
 const GENERATIONS: readonly Mutant[] = [
@@ -117,37 +161,119 @@ const GENERATIONS: readonly Mutant[] = [
         failed: () => wrote(flight),
       });`,
   ),
-  mutant("a missing generation is read as fresh", STORIES, "src/chain.ts", "if (own[i] !== asRead[i]) return false;", "if (asRead[i] !== undefined && own[i] !== asRead[i]) return false;"),
-  mutant("generations are compared by older", STORIES, "src/chain.ts", "if (own[i] !== asRead[i]) return false;", "if ((own[i] ?? 0) < (asRead[i] ?? Number.POSITIVE_INFINITY)) return false;"),
+  mutant(
+    "a missing generation is read as fresh",
+    STORIES,
+    "src/chain.ts",
+    "if (own[i] !== asRead[i]) return false;",
+    "if (asRead[i] !== undefined && own[i] !== asRead[i]) return false;",
+  ),
+  mutant(
+    "generations are compared by older",
+    STORIES,
+    "src/chain.ts",
+    "if (own[i] !== asRead[i]) return false;",
+    "if ((own[i] ?? 0) < (asRead[i] ?? Number.POSITIVE_INFINITY)) return false;",
+  ),
   {
     name: "tiers share what is remembered of generations",
     test: STORIES,
     edits: [
       { file: "src/remote-storage.ts", find: "  const known = new Map<string, Known>();\n", replace: "" },
-      { file: "src/remote-storage.ts", find: "/** Wraps a storage for a cache. */", replace: "const known = new Map<string, Known>();\n\n/** Wraps a storage for a cache. */" },
+      {
+        file: "src/remote-storage.ts",
+        find: "/** Wraps a storage for a cache. */",
+        replace: "const known = new Map<string, Known>();\n\n/** Wraps a storage for a cache. */",
+      },
     ],
   },
 ];
 
 const FLIGHTS: readonly Mutant[] = [
-  mutant("a weak hit is back-filled into a strong tier", STORIES, "src/settle.ts", "return found.guarded || !part.storage.guarded;", "return found.guarded || part.index >= 0;"),
-  mutant("the local copy is kept after a refused write", STORIES, "src/settle.ts", "      flight.binding.counters.fencedCount++;\n      dropFilled(flight);\n", "      flight.binding.counters.fencedCount++;\n"),
-  mutant("a back-fill gets the full ttl", STORIES, "src/settle.ts", "Math.max(0, Math.min(part.ttlMs, found.leftMs - spentMs))", "Math.max(0, Math.min(part.ttlMs, part.ttlMs + spentMs))"),
-  mutant("the flight is freed before its write has landed", STORIES, "src/settle.ts", "  if (flight.writing === 0) land(flight);\n  flight.settle(own);", "  flight.binding.flights.delete(flight.key);\n  if (flight.writing === 0) land(flight);\n  flight.settle(own);"),
-  mutant("a settled flight is joined without a bound", STORIES, "src/arrive.ts", "flight.result ? now - flight.settledAt > writeBudgetMs(flight)", "flight.result ? now - flight.settledAt > writeBudgetMs(flight) + 1e9"),
+  mutant(
+    "a weak hit is back-filled into a strong tier",
+    STORIES,
+    "src/settle.ts",
+    "return found.guarded || !part.storage.guarded;",
+    "return found.guarded || part.index >= 0;",
+  ),
+  mutant(
+    "the local copy is kept after a refused write",
+    STORIES,
+    "src/settle.ts",
+    "      flight.binding.counters.fencedCount++;\n      dropFilled(flight);\n",
+    "      flight.binding.counters.fencedCount++;\n",
+  ),
+  mutant(
+    "a back-fill gets the full ttl",
+    STORIES,
+    "src/settle.ts",
+    "Math.max(0, Math.min(part.ttlMs, found.leftMs - spentMs))",
+    "Math.max(0, Math.min(part.ttlMs, part.ttlMs + spentMs))",
+  ),
+  mutant(
+    "the flight is freed before its write has landed",
+    STORIES,
+    "src/settle.ts",
+    "  if (flight.writing === 0) land(flight);\n  flight.settle(own);",
+    "  flight.binding.flights.delete(flight.key);\n  if (flight.writing === 0) land(flight);\n  flight.settle(own);",
+  ),
+  mutant(
+    "a settled flight is joined without a bound",
+    STORIES,
+    "src/arrive.ts",
+    "flight.result ? now - flight.settledAt > writeBudgetMs(flight)",
+    "flight.result ? now - flight.settledAt > writeBudgetMs(flight) + 1e9",
+  ),
   mutant("an error is cached", STORIES, "src/settle.ts", "  land(flight);\n  flight.settle(failure);", "  flight.settle(failure);"),
   mutant("the heartbeat is never checked", STORIES, "src/flight.ts", "else if (++watch.missed >= LEASE_BEATS) return watch.end(LOST);", "else watch.missed++;"),
-  mutant("two waiters take over", STORIES, "src/arrive.ts", "  if (flights.get(flight.key) === flight) flights.delete(flight.key);", "  flights.delete(flight.key);"),
+  mutant(
+    "two waiters take over",
+    STORIES,
+    "src/arrive.ts",
+    "  if (flights.get(flight.key) === flight) flights.delete(flight.key);",
+    "  flights.delete(flight.key);",
+  ),
   mutant("waitUntil is dropped", "test/runtime.test.ts", "src/flight.ts", "      this.waitUntil(finished);", "      void finished;"),
-  mutant("one caller's abort is the load's", "test/cache/options.test.ts", "src/abort.ts", "const abort = (): void => reject(signal.reason);", "const abort = (): void => void promise.finally(() => reject(signal.reason));"),
+  mutant(
+    "one caller's abort is the load's",
+    "test/cache/options.test.ts",
+    "src/abort.ts",
+    "const abort = (): void => reject(signal.reason);",
+    "const abort = (): void => void promise.finally(() => reject(signal.reason));",
+  ),
 ];
 
 const REST: readonly Mutant[] = [
   mutant("the identity of an entry is not compared", "test/envelope.test.ts", "src/envelope.ts", "isText(bytes, keyAt, payloadAt, fullKey);", "keyAt >= 0;"),
-  mutant("a chunk ends one too late", "test/batch.test.ts", "src/batch.ts", "[jobs.slice(0, maxBatch), jobs.slice(maxBatch)]", "[jobs.slice(0, maxBatch + 1), jobs.slice(maxBatch + 1)]"),
-  mutant("a chunk leaves one out", "test/batch.test.ts", "src/batch.ts", "[jobs.slice(0, maxBatch), jobs.slice(maxBatch)]", "[jobs.slice(0, maxBatch), jobs.slice(maxBatch + 1)]"),
-  mutant("a duplicate reference is dropped", "test/cache/get-all.test.ts", "src/answer.ts", "return asks.filter((_, index) => entries[index] === undefined);", "return asks.filter(({ reference }, index) => entries[index] === undefined && asks.findIndex((ask) => ask.reference.key === reference.key) === index);"),
-  mutant("a follower is counted twice", "test/stats.test.ts", "src/answer.ts", "  if (collapsed) counters.collapsedCount++;", "  if (collapsed) counters.collapsedCount++;\n  if (collapsed) counters.hitCount++;"),
+  mutant(
+    "a chunk ends one too late",
+    "test/batch.test.ts",
+    "src/batch.ts",
+    "[jobs.slice(0, maxBatch), jobs.slice(maxBatch)]",
+    "[jobs.slice(0, maxBatch + 1), jobs.slice(maxBatch + 1)]",
+  ),
+  mutant(
+    "a chunk leaves one out",
+    "test/batch.test.ts",
+    "src/batch.ts",
+    "[jobs.slice(0, maxBatch), jobs.slice(maxBatch)]",
+    "[jobs.slice(0, maxBatch), jobs.slice(maxBatch + 1)]",
+  ),
+  mutant(
+    "a duplicate reference is dropped",
+    "test/cache/get-all.test.ts",
+    "src/answer.ts",
+    "return asks.filter((_, index) => entries[index] === undefined);",
+    "return asks.filter(({ reference }, index) => entries[index] === undefined && asks.findIndex((ask) => ask.reference.key === reference.key) === index);",
+  ),
+  mutant(
+    "a follower is counted twice",
+    "test/stats.test.ts",
+    "src/answer.ts",
+    "  if (collapsed) counters.collapsedCount++;",
+    "  if (collapsed) counters.collapsedCount++;\n  if (collapsed) counters.hitCount++;",
+  ),
   {
     name: "the doorkeeper is skipped in getAll",
     test: "test/cache/doorkeeper.test.ts",

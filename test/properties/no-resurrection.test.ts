@@ -8,9 +8,9 @@
  */
 import { describe, expect, test } from "vitest";
 import type { Core } from "../../src/core.ts";
+import { plan } from "./plan.ts";
 import { ALONE, LIMITS, TOGETHER } from "./scenarios.ts";
 import { search } from "./search.ts";
-import { plan } from "./simulation.ts";
 
 const TIMEOUT_MS = 600_000;
 /** Of each scenario: 24,000 and 28,000 in all. */

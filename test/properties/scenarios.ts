@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Scenario } from "./simulation.ts";
+import type { Scenario } from "./plan.ts";
 
 export const strong = (seconds: number): { readonly ttlMs: number; readonly weak: boolean } => ({ ttlMs: seconds * 1_000, weak: false });
 export const weak = (seconds: number): { readonly ttlMs: number; readonly weak: boolean } => ({ ttlMs: seconds * 1_000, weak: true });
@@ -16,6 +16,7 @@ export const ALONE: Readonly<Record<string, Scenario>> = {
   aloneTwo: { isolates: 1, tiers: [strong(60), strong(100)], kinds: "get get getAll inv inv refresh set" },
   aloneFaults: { isolates: 1, tiers: [strong(60), strong(100)], faults: true, kinds: "get get get inv inv refresh refresh set advance" },
   aloneDeaths: { isolates: 1, tiers: [strong(60)], faults: true, requestScoped: true, kinds: "get get get inv refresh refresh set kill kill lease" },
+  aloneBatches: { isolates: 1, tiers: [strong(60)], loadAll: true, faults: true, kinds: "get getAll getAll getAll inv inv refresh set advance" },
   aloneShort: { isolates: 1, tiers: [strong(2), strong(3)], kinds: "get get get inv set refresh advance" },
 };
 

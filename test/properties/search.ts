@@ -4,9 +4,9 @@
  *
  * @module
  */
+import type { Plan, Setting, Step } from "./plan.ts";
 import { chance, createRandom, replay } from "./random.ts";
 import { simulate } from "./simulation.ts";
-import type { Plan, Setting, Step } from "./simulation.ts";
 
 /** A failing schedule. */
 export interface Found {

@@ -4,11 +4,13 @@
  *
  * @module
  */
+import type { Message } from "./mail.ts";
+import { plan } from "./plan.ts";
+import type { Scenario } from "./plan.ts";
 import type { Choices } from "./random.ts";
-import { plan, Simulation } from "./simulation.ts";
-import type { Scenario } from "./simulation.ts";
+import { Simulation } from "./simulation.ts";
 import { describeSlot } from "./world.ts";
-import type { Message, Op, Server } from "./world.ts";
+import type { Op, Server } from "./world.ts";
 
 /** How an operation is begun. `x` chooses a variant, as in programs. */
 interface Variant {
@@ -64,19 +66,19 @@ export function stage(scenario: Omit<Scenario, "kinds" | "faults" | "requestScop
   const simulation = new Simulation(plan(`story-${++staged}`, { ...scenario, kinds: "" }), choices, setting, true);
 
   function message(op: Op, name: string): Message {
-    const found = simulation.messages.find((candidate) => candidate.op === op && `${candidate.verb} ${candidate.target}` === name);
+    const found = simulation.mail.messages.find((candidate) => candidate.op === op && `${candidate.verb} ${candidate.target}` === name);
     if (!found) throw new Error(`${op.name} has no "${name}" under way:\n${simulation.story.join("\n")}`);
     return found;
   }
-  const first = (op: Op): Message | undefined => simulation.messages.find((candidate) => candidate.op === op);
+  const first = (op: Op): Message | undefined => simulation.mail.messages.find((candidate) => candidate.op === op);
   function server(name: string): Server {
     const found = simulation.servers.find(({ storage }) => storage.name === name);
     if (!found) throw new Error(`no server ${name}`);
     return found;
   }
   const begin: Stage["begin"] = (kind, isolate, { key = 0, x = kind === "get" ? 1 : 0 } = {}) => simulation.call({ kind, isolate, key, x });
-  const apply: Stage["apply"] = (op, name) => simulation.apply(message(op, name));
-  const answer: Stage["answer"] = (op, name) => simulation.answer(message(op, name));
+  const apply: Stage["apply"] = (op, name) => simulation.handle("apply", message(op, name));
+  const answer: Stage["answer"] = (op, name) => simulation.handle("answer", message(op, name));
   return {
     begin,
     apply,
@@ -87,15 +89,15 @@ export function stage(scenario: Omit<Scenario, "kinds" | "faults" | "requestScop
         await answer(op, name);
       }
     },
-    abandon: (op, name) => simulation.abandon(message(op, name)),
-    lose: (op, name) => simulation.lose(message(op, name), true),
-    open: (op) => simulation.messages.filter((candidate) => candidate.op === op).map(({ verb, target }) => `${verb} ${target}`),
+    abandon: (op, name) => simulation.handle("abandon", message(op, name)),
+    lose: (op, name) => simulation.handle("lose", message(op, name)),
+    open: (op) => simulation.mail.messages.filter((candidate) => candidate.op === op).map(({ verb, target }) => `${verb} ${target}`),
     advance: (ms) => simulation.advance(ms),
     kill: (op) => simulation.kill(op),
     rest: () => simulation.rest(),
     async ask(isolate, key = 0) {
       const op = await begin("get", isolate, { key });
-      for (let next = first(op); next; next = first(op)) await (next.state === "applied" ? simulation.answer(next) : simulation.apply(next));
+      for (let next = first(op); next; next = first(op)) await simulation.handle(next.state === "applied" ? "answer" : "apply", next);
       const [given] = op.answers;
       return given ? `v${given.version} from ${given.source ?? "somewhere"}` : "no answer";
     },

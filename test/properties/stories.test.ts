@@ -214,6 +214,19 @@ describe("invalidate", () => {
     expect([own.holds("L"), own.holds("R")]).toEqual(["tombstone", "tombstone"]);
   });
 
+  test("a get that read a tier before it was cleared does not fill the local tier after invalidate resolved", async () => {
+    const own = stage(ONE);
+    await own.ask(1);
+    const invalidate = await own.begin("inv", 0);
+    const get = await own.begin("get", 0);
+    await own.apply(get, "read L");
+    await own.pass(invalidate, "write L");
+    await own.answer(get, "read L");
+    expect(get.answers).toEqual([{ version: 1, source: "L" }]);
+    expect(await own.ask(0)).toBe("v2 from load");
+    expect(own.verdict()).toBeUndefined();
+  });
+
   test("a request that dies in the middle of invalidate has dropped its isolate's copy", async () => {
     const own = stage(ONE);
     await own.ask(0);
@@ -263,10 +276,10 @@ describe("generations", () => {
     await own.advance(10_000);
     own.stepBack("L", 9_000);
     expect(await own.ask(0)).toBe("v1 from load");
+    expect(await own.ask(0, 1)).toBe("v1 from load");
     expect(await own.ask(0)).toBe("v1 from local");
-    own.clearLocal(0);
-    expect(await own.ask(0)).toBe("v1 from L");
-    expect(await own.ask(0)).toBe("v1 from local");
+    expect(await own.ask(1)).toBe("v1 from L");
+    expect(await own.ask(1)).toBe("v1 from local");
   });
 
   test("a missing generation is made before anything to the right is asked", async () => {

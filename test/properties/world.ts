@@ -1,13 +1,13 @@
 /**
- * What the isolates of a simulation share: servers that keep slots and generations, a source with versions, and the messages
- * between them and the isolates. A message is *sent*, *applied* at its server, and *answered*; when each happens is for the
- * scheduler to say, and a message can be applied though nobody waits for it any more. Nothing happens by itself here.
+ * What the isolates of a simulation share: servers that keep slots and generations, and the values in them. Every
+ * call goes by mail, so nothing happens by itself here.
  *
  * @module
  */
 import { generationKey } from "../../src/key.ts";
 import type { Serializer } from "../../src/serializer/serializer.ts";
 import type { Slot, Storage, WriteEntry } from "../../src/storage.ts";
+import type { Mail } from "./mail.ts";
 import type { Choices } from "./random.ts";
 
 /** One operation of a program: a call of the API in one isolate, by one request. */
@@ -47,32 +47,11 @@ export interface Version {
   readonly how: "load" | "set";
 }
 
-/** A call on its way. */
-export interface Message {
-  readonly op: Op;
-  readonly verb: string;
-  readonly target: string;
-  readonly sentAt: number;
-  readonly signal: AbortSignal | undefined;
-  state: "sent" | "applied" | "abandoned";
-  /** Takes effect at the server. */
-  apply(): void;
-  /** What came of it, for a story. */
-  describe(): string;
-  answer(): void;
-  refuse(error: Error): void;
-}
-
-/** Whether somebody waits for the answer. */
-export function isAwaited({ state, op, signal }: Message): boolean {
-  return state !== "abandoned" && !op.dead && signal?.aborted !== true;
-}
-
-/** What a server or a source needs from its simulation. */
+/** What a server needs from its simulation. */
 export interface Post {
   readonly now: () => number;
   readonly choices: Choices;
-  send<T>(verb: string, target: string, signal: AbortSignal | undefined, apply: () => T, tell: (result: T) => string): Promise<T>;
+  readonly mail: Mail;
 }
 
 /** What a server keeps under a key. */
@@ -152,7 +131,7 @@ export function createServer(name: string, ttlMs: number, weak: boolean, post: P
     name,
     traits: weak ? { consistency: "eventual" } : { conditional: true, consistency: "strong" },
     read: (keys, names, signal) =>
-      post.send(
+      post.mail.send(
         "read",
         name,
         signal,
@@ -160,7 +139,7 @@ export function createServer(name: string, ttlMs: number, weak: boolean, post: P
         (result) => result.slots.map((slot) => describeSlot(slot?.bytes)).join(" "),
       ),
     write: (entries, signal) =>
-      post.send(
+      post.mail.send(
         "write",
         name,
         signal,
@@ -168,7 +147,7 @@ export function createServer(name: string, ttlMs: number, weak: boolean, post: P
         (stored) => entries.map(({ bytes }, index) => `${describeSlot(bytes)} ${stored[index] === false ? "REFUSED" : "stored"}`).join(", "),
       ),
     remove: (keys, signal) =>
-      post.send(
+      post.mail.send(
         "remove",
         name,
         signal,
@@ -176,7 +155,7 @@ export function createServer(name: string, ttlMs: number, weak: boolean, post: P
         () => "",
       ),
     raise: (names, signal) =>
-      post.send(
+      post.mail.send(
         "raise",
         name,
         signal,
@@ -184,7 +163,7 @@ export function createServer(name: string, ttlMs: number, weak: boolean, post: P
         () => "",
       ),
     ensure: (names, signal) =>
-      post.send(
+      post.mail.send(
         "ensure",
         name,
         signal,

@@ -10,11 +10,11 @@ import { expect, test } from "vitest";
 const ROOT = join(import.meta.dirname, "../../..");
 
 test("get, getAll, invalidate and refresh work in Bun, and a load is shared there", () => {
-  const { status, stdout, stderr } = spawnSync(
-    join(ROOT, "node_modules/.bin/bun"),
-    ["--conditions=cacheme-source", join(import.meta.dirname, "smoke.ts")],
-    { cwd: ROOT, encoding: "utf8", timeout: 20_000 },
-  );
+  const { status, stdout, stderr } = spawnSync(join(ROOT, "node_modules/.bin/bun"), ["--conditions=cacheme-source", join(import.meta.dirname, "smoke.ts")], {
+    cwd: ROOT,
+    encoding: "utf8",
+    timeout: 20_000,
+  });
   expect(stderr).toBe("");
   expect(status).toBe(0);
   const found: Record<string, unknown> = JSON.parse(stdout);

@@ -36,7 +36,7 @@ export interface Order {
   /** How the request ends, if not by its answer. */
   readonly end?: "early" | "throw" | "kill";
   /** Wait before `end`. Default: none. */
-  readonly endAfterMs?: number;
+  readonly endAfterMs?: number | undefined;
   /** Which node: each has counters and a generation of its own. Default: `"Item"`. */
   readonly node?: string;
 }

@@ -134,6 +134,15 @@ describe.skipIf(isLeftOut("redis")).each([LANES[0], LANES[2], LANES[3]].filter((
     expectServed(await strand(isolate, order("get", { node }), five(order("get", { node }))), [key]);
   });
 
+  test.each(["early", "throw", "reset"] as const)("a leader that ends by %s goes on loading under waitUntil, and nobody loads again", OPTIONS, async (end) => {
+    const dying = end === "reset" ? isolate.send(order("get", { loadMs: 250 }), { resetAfterMs: 60 }) : isolate.send(order("get", { loadMs: 250, end }));
+    await sleep(20);
+    const outcomes = await Promise.all(five(order("get")).map((one) => isolate.send(one)));
+    expect(outcomes.map((outcome) => outcome.kind === "answer" && outcome.status)).toEqual([200, 200, 200, 200, 200]);
+    expect(lab.origin.loads.get(key)).toBe(1);
+    await dying;
+  });
+
   test("three leaders killed one after the other cost two leases each at most", OPTIONS, async () => {
     const victims = five(order("get", { loadMs: FOREVER_MS, end: "kill", endAfterMs: 60 })).slice(0, 2);
     const late = victims.map(async (victim, index) => {
