@@ -162,8 +162,17 @@ function ownClient(url: unknown, token: unknown): Sender {
   };
 }
 
+/** `URL.canParse` is missing where the compatibility date is old; what the constructor throws shows the URL. */
+function parse(url: unknown): URL | undefined {
+  try {
+    return typeof url === "string" ? new URL(url) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 function checkedUrl(url: unknown): string {
-  const parsed = typeof url === "string" && URL.canParse(url) ? new URL(url) : undefined;
+  const parsed = parse(url);
   if (typeof url !== "string" || parsed === undefined)
     throw new TypeError(`url must be an http(s) URL, got ${typeof url === "string" ? "other text" : typeof url}`);
   if (parsed.protocol !== "https:" && parsed.protocol !== "http:") throw new TypeError(`url must be an http(s) URL, got one of ${parsed.protocol}`);

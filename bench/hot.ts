@@ -15,8 +15,8 @@ import { machineNote, updateResults } from "./lib/report.ts";
 import { markdownTable, median } from "./lib/table.ts";
 import { seededRandom, zipf } from "./lib/zipf.ts";
 
-const HITS = 400_000;
-const ROUNDS = 9;
+const HITS = 1_000_000;
+const ROUNDS = 7;
 /** Length of the pre-drawn order of keys, a power of two. */
 const PICKS = 16_384;
 

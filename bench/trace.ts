@@ -61,8 +61,10 @@ const report = `${heading}\n\n${note}\n\nMedian of ${rounds}; stream of seed ${s
 console.log(`\n${report}`);
 const faults = results.flatMap((result) => faultsOf(result).map((fault) => `${result.variant.id}: ${fault}`));
 for (const fault of faults) console.error(`WRONG: ${fault}`);
-if (faults.length > 0) process.exitCode = 1;
-else if (options.write) await updateResults(options.reference ? "reference" : "trace", report);
+if (faults.length > 0) {
+  process.exitCode = 1;
+  if (options.write) console.error("bench/results.md was left as it was: wrong results are no results.");
+} else if (options.write) await updateResults(options.reference ? "reference" : "trace", report);
 
 function choose(): Variant[] {
   const pattern = new RegExp(options.only);

@@ -21,7 +21,7 @@ const HOSTS = { any: [], workerd: ["workerd", "worker", "browser"], "edge-light"
 
 /** Free names, not properties, become these markers. */
 const GLOBALS = { process: "LEAK_process", Buffer: "LEAK_Buffer", require: "LEAK_require", __dirname: "LEAK_dirname" };
-const FORBIDDEN = [/LEAK_\w+/, /globalThis\.(process|Buffer|require)/, /node:\w+/];
+const FORBIDDEN = [/LEAK_\w+/, /globalThis\.(process|Buffer|require)/, /["`']node:\w+/];
 
 const drivers = new Set([...Object.keys(manifest.dependencies ?? {}), ...Object.keys(manifest.peerDependencies ?? {})]);
 const problems = [];

@@ -58,7 +58,13 @@ async function runOne(variant: Variant, servers: Servers, { seed, profiles }: Pl
   const profiling =
     profiles === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", profiles, "--cpu-prof-name", `${variant.id.replaceAll("/", "-")}.cpuprofile`];
   const child = fileURLToPath(new URL("run.ts", import.meta.url));
-  const { stdout } = await execute(process.execPath, [...profiling, child, JSON.stringify(job)], { timeout: TIMEOUT_MS, killSignal: "SIGKILL" });
+  const { stdout } = await execute(process.execPath, [...profiling, child, JSON.stringify(job)], { timeout: TIMEOUT_MS, killSignal: "SIGKILL" }).catch(
+    (error: unknown) => {
+      // The bare error repeats the output of the process three times.
+      const reason = error instanceof Error && "killed" in error && error.killed === true ? `took longer than ${TIMEOUT_MS / 1_000} s` : String(error);
+      throw new Error(`${variant.id}: ${reason}; is the package built (npm run build)?`);
+    },
+  );
   const measured: Measure = JSON.parse(stdout);
   const commands = await servers.commands();
   let reads = 0;

@@ -25,7 +25,7 @@ export function entries() {
     .filter(([, target]) => typeof target === "object")
     .map(([subpath, target]) => {
       const name = subpath === "." ? "index" : subpath.slice(2);
-      return { subpath, specifier: manifest.name + subpath.slice(1), name, source: target.source, types: target.types, js: target.default };
+      return { subpath, specifier: manifest.name + subpath.slice(1), name, source: target["cacheme-source"], types: target.types, js: target.default };
     });
 }
 
