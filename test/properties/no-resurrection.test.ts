@@ -10,7 +10,7 @@ import { describe, expect, test } from "vitest";
 import type { Core } from "../../src/core.ts";
 import { plan } from "./plan.ts";
 import { ALONE, LIMITS, TOGETHER } from "./scenarios.ts";
-import { search } from "./search.ts";
+import { search, searchFailure } from "./search.ts";
 
 const TIMEOUT_MS = 600_000;
 /** Of each scenario: 24,000 and 28,000 in all. */
@@ -26,7 +26,7 @@ describe("guarantee 1: no resurrection in an isolate", () => {
     const sabotage = (core: Core): void => {
       core.fence = () => undefined;
     };
-    const found = await search(plan("fenceless", { isolates: 1, tiers: [], kinds: "get inv", sabotage }), 100, false);
+    const found = await searchFailure(plan("fenceless", { isolates: 1, tiers: [], kinds: "get inv", sabotage }), 100);
     expect(found?.failure).toMatch(/had resolved for v\d, then get#\d@0 got v\d/);
   });
 });
@@ -41,11 +41,11 @@ describe("guarantee 2: no resurrection across isolates", () => {
     ["a server compares the stamps of expired slots", { flaws: { comparesExpiredStamps: true } }],
   ])("fails within 1000 schedules if %s", { timeout: TIMEOUT_MS }, async (name, flawed) => {
     const scenario = { tiers: [{ ttlMs: 60_000, weak: false }], local: false, faults: true, kinds: "get get inv inv set advance advance", ...flawed };
-    const found = await search(plan(name, scenario), 1_000, false);
+    const found = await searchFailure(plan(name, scenario), 1_000);
     expect(found?.failure).toBeDefined();
   });
 
   test.each(Object.entries(LIMITS))(`cannot hold in "%s", as the documentation says`, { timeout: TIMEOUT_MS }, async (name, scenario) => {
-    expect((await search(plan(name, scenario), 5_000, false))?.failure).toBeDefined();
+    expect((await searchFailure(plan(name, scenario), 5_000))?.failure).toBeDefined();
   });
 });

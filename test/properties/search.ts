@@ -21,9 +21,15 @@ export interface Found {
 /** Runs at once: they share the turns of the event loop. */
 const WIDTH = 64;
 /** `CACHEME_SCHEDULES=20` runs twenty times as many. */
-const FACTOR = Number(process.env["CACHEME_SCHEDULES"] ?? 1);
+const FACTOR = numberFrom("CACHEME_SCHEDULES");
 /** `CACHEME_SEED` begins elsewhere. */
-const FIRST_SEED = Number(process.env["CACHEME_SEED"] ?? 1);
+const FIRST_SEED = numberFrom("CACHEME_SEED");
+
+function numberFrom(variable: string): number {
+  const number = Number(process.env[variable] ?? 1);
+  if (number > 0) return number;
+  throw new TypeError(`${variable} must be a number above 0, got ${JSON.stringify(process.env[variable])}`);
+}
 
 /** The schedule of a seed. */
 function schedule(own: Plan, seed: number): { readonly program: readonly Step[]; readonly setting: Setting; readonly random: () => number } {
@@ -46,8 +52,16 @@ function schedule(own: Plan, seed: number): { readonly program: readonly Step[];
 }
 
 /** Runs schedules until one fails; `undefined` if none does. */
-export async function search(own: Plan, schedules: number, told = true): Promise<Found | undefined> {
-  const count = Math.ceil(schedules * FACTOR);
+export function search(own: Plan, schedules: number): Promise<Found | undefined> {
+  return find(own, Math.ceil(schedules * FACTOR), true);
+}
+
+/** The same where a failure is expected: as many schedules as were said, and no story. */
+export function searchFailure(own: Plan, schedules: number): Promise<Found | undefined> {
+  return find(own, schedules, false);
+}
+
+async function find(own: Plan, count: number, told: boolean): Promise<Found | undefined> {
   for (let from = 0; from < count; from += WIDTH) {
     const seeds = Array.from({ length: Math.min(WIDTH, count - from) }, (_, index) => FIRST_SEED + from + index);
     const runs = await Promise.all(

@@ -5,6 +5,7 @@
  * @module
  */
 import { describe, expect, test } from "vitest";
+import { BEAT_MS, LEASE_BEATS } from "../../src/flight.ts";
 import { TIMES } from "./judge.ts";
 import { strong, weak } from "./scenarios.ts";
 import { stage } from "./stage.ts";
@@ -333,7 +334,7 @@ describe("requests that die", () => {
     const leader = await own.begin("get", 0);
     const followers = [await own.begin("get", 0), await own.begin("get", 0)];
     own.kill(leader);
-    await own.advance(600);
+    await own.advance(2 * BEAT_MS * LEASE_BEATS);
     expect(followers.map((op) => own.open(op)).filter((open) => open.length > 0)).toEqual([["read L"]]);
     await own.rest();
     expect(followers.map((op) => op.answers)).toEqual([[{ version: 1, source: "load" }], [{ version: 1, source: "load" }]]);
@@ -377,12 +378,24 @@ describe("requests that die", () => {
     expect(own.open(later)).toEqual(["read L"]);
   });
 
+  test("a get that shares the load of a dead refresh loads by itself within two leases", async () => {
+    const own = stage({ ...ONE, isolates: 1 });
+    const refresh = await own.begin("refresh", 0);
+    await own.pass(refresh, "read L", "ensure L");
+    const get = await own.begin("get", 0);
+    await own.pass(get, "read L");
+    expect(own.open(get)).toEqual([]);
+    own.kill(refresh);
+    await own.advance(2 * BEAT_MS * LEASE_BEATS);
+    expect(own.open(get)).toEqual(["load source"]);
+  });
+
   test("a refresh that waits for a dead one takes over", async () => {
     const own = stage({ ...ONE, isolates: 1 });
     const dead = await own.begin("refresh", 0);
     const waiting = await own.begin("refresh", 0);
     own.kill(dead);
-    await own.advance(600);
+    await own.advance(2 * BEAT_MS * LEASE_BEATS);
     expect(own.open(waiting)).toEqual(["read L"]);
     await own.rest();
     expect(waiting.answers).toEqual([{ version: 3, source: undefined }]);
@@ -395,7 +408,7 @@ describe("requests that die", () => {
     const waiting = await own.begin("set", 0);
     expect(own.open(waiting)).toEqual([]);
     own.kill(dead);
-    await own.advance(600);
+    await own.advance(2 * BEAT_MS * LEASE_BEATS);
     expect(own.open(waiting)).toEqual(["read L"]);
     await own.rest();
     expect(own.holds("L")).toBe("v3");
