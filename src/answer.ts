@@ -7,7 +7,7 @@
  */
 
 import type { Arrival, Ask } from "./arrive.ts";
-import type { Found } from "./chain.ts";
+import type { Found, Outcome } from "./chain.ts";
 import type { Binding, LocalEntry } from "./binding.ts";
 import { ageMs } from "./entry.ts";
 import type { Lookup, LookupResult } from "./types.ts";
@@ -18,10 +18,9 @@ export function takeEntry(binding: Binding, entry: LocalEntry): unknown {
   return handOut(binding, entry.value);
 }
 
-/** The value of an arrival, counted. @throws what the flight failed with, unchanged. */
-export function take(binding: Binding, arrival: Arrival): unknown {
-  count(binding, arrival);
-  const { outcome } = arrival;
+/** The value of a flight's outcome, counted. @throws what the flight failed with, unchanged. */
+export function take(binding: Binding, outcome: Outcome, collapsed: boolean): unknown {
+  count(binding, outcome, collapsed);
   if (outcome.ok) return handOut(binding, outcome.value);
   throw outcome.error;
 }
@@ -31,7 +30,7 @@ export function handOut({ spec }: Binding, value: unknown): unknown {
   return spec.clone === "structured" ? structuredClone(value) : value;
 }
 
-function count({ counters }: Binding, { outcome, collapsed }: Arrival): void {
+function count({ counters }: Binding, outcome: Outcome, collapsed: boolean): void {
   if (collapsed) counters.collapsedCount++;
   if (outcome.ok && !outcome.loaded) counters.hitCount++;
   else counters.missCount++;
@@ -55,9 +54,8 @@ export function lookUpEntry(binding: Binding, key: string, entry: LocalEntry): L
 }
 
 /** The lookup of an arrival, counted; an error takes its place. */
-export function lookUp(binding: Binding, arrival: Arrival): LookupResult<unknown> {
-  const { outcome, collapsed } = arrival;
-  count(binding, arrival);
+export function lookUp(binding: Binding, outcome: Outcome, collapsed: boolean): LookupResult<unknown> {
+  count(binding, outcome, collapsed);
   return outcome.ok ? lookUpFound(binding, outcome, collapsed) : { error: outcome.error };
 }
 
@@ -94,7 +92,8 @@ export function valuesOf(asks: readonly Ask[], entries: readonly (LocalEntry | u
     const entry = entries[index];
     if (entry) return takeEntry(binding, entry);
     try {
-      return take(binding, arrivals[next++] ?? unanswered());
+      const { outcome, collapsed } = arrivals[next++] ?? unanswered();
+      return take(binding, outcome, collapsed);
     } catch (error) {
       failure ??= { error };
       return undefined;

@@ -49,35 +49,33 @@ interface Entered {
 
 /** A call by this caller. */
 export function callBy({ core, scope }: Caller): Call {
-  return new Call(core, scope.waitUntil);
+  return core.sharedCall ?? new Call(core, scope.waitUntil);
 }
 
-/** Arrives at one key. Never rejects. */
-export function arrive(caller: Caller, ask: Ask): Promise<Arrival> {
+/** Arrives at one key, and makes of it what `answer` says. */
+export function arrive<Answer>(caller: Caller, ask: Ask, answer: (binding: Binding, outcome: Outcome, collapsed: boolean) => Answer): Promise<Answer> {
   const call = callBy(caller);
-  return concluded(caller, call, ask, enter(caller, call, ask));
+  const entered = enter(caller, call, ask);
+  const { binding } = ask;
+  if (!isPlain(caller, ask)) return conclude(caller, call, ask, entered).then(({ outcome, collapsed }) => answer(binding, outcome, collapsed));
+  const { flight, collapsed } = entered;
+  return flight.done.then((outcome) => answer(binding, outcome, collapsed));
 }
 
 /** Arrives at many keys: enters all flights in one step, so that their reads travel together. Aligned; never rejects. */
 export async function arriveAll(caller: Caller, asks: readonly Ask[]): Promise<Arrival[]> {
-  const call = callBy(caller);
+  const call = new Call(caller.core, caller.scope.waitUntil);
   limitLoads(call);
-  const entered = asks.map((ask) => enter(caller, call, ask));
-  if (!isPlain(caller, asks)) return Promise.all(asks.map((ask, index) => concluded(caller, call, ask, entered[index] ?? enter(caller, call, ask))));
+  const entered = asks.map((ask) => ({ ask, ...enter(caller, call, ask) }));
+  if (!asks.every((ask) => isPlain(caller, ask))) return Promise.all(entered.map((one) => conclude(caller, call, one.ask, one)));
   const arrivals: Arrival[] = [];
   for (const { flight, collapsed } of entered) arrivals.push({ outcome: flight.result ?? (await flight.done), collapsed });
   return arrivals;
 }
 
-/** Whether waiting for the flights is all there is to do: no leases, no writes to wait for, no copies too old. */
-function isPlain({ core }: Caller, asks: readonly Ask[]): boolean {
-  return !core.requestScoped && asks.every(({ binding, maxAgeMs }) => binding.spec.writes === "background" && maxAgeMs === Number.POSITIVE_INFINITY);
-}
-
-function concluded(caller: Caller, call: Call, ask: Ask, entered: Entered): Promise<Arrival> {
-  if (!isPlain(caller, [ask])) return conclude(caller, call, ask, entered);
-  const { flight, collapsed } = entered;
-  return flight.done.then((outcome) => ({ outcome, collapsed }));
+/** Whether waiting for the flight is all there is to do: no leases, no writes to wait for, no copy that may be too old. */
+function isPlain({ core }: Caller, { binding, maxAgeMs }: Ask): boolean {
+  return !core.requestScoped && binding.spec.writes === "background" && maxAgeMs === Number.POSITIVE_INFINITY;
 }
 
 function enter(caller: Caller, call: Call, ask: Ask): Entered {
@@ -87,12 +85,11 @@ function enter(caller: Caller, call: Call, ask: Ask): Entered {
 
 function lead({ core, scope }: Caller, call: Call, { binding, reference, loader, maxAgeMs }: Ask): Flight {
   core.sweep(binding);
-  const flight = new Flight(call, binding, reference.key, reference.params, scope.env, loader);
+  const flight = new Flight(call, scope, binding, reference.key, reference.params, loader);
   flight.maxAgeMs = maxAgeMs;
   binding.flights.set(reference.key, flight);
   call.begin();
   scope.begin();
-  flight.onLanded = () => scope.end();
   flight.next();
   return flight;
 }
@@ -116,13 +113,15 @@ async function conclude(caller: Caller, call: Call, ask: Ask, first: Entered): P
   }
 }
 
-/** A key's flight, if it may be joined: its leader lives, and it was not settled for longer than a write may take. */
+/**
+ * A key's flight, if it may be joined: its leader lives, and its writes were not sent longer ago than a write may take. What
+ * waits for its turn to be sent has not begun to be late.
+ */
 function joinable({ core, flights }: Binding, key: string): Flight | undefined {
   const flight = flights.get(key);
   if (!flight) return undefined;
   const now = core.clock.monotonic();
-  const over = flight.result ? now - flight.settledAt > writeBudgetMs(flight) : flight.call.silent(now);
-  if (!over) return flight;
+  if (!flight.call.silent(now) && now - flight.sentAt <= writeBudgetMs(flight)) return flight;
   supersede(flight);
   return undefined;
 }

@@ -70,6 +70,9 @@ export interface Binding {
   chain: Chain;
   /** The leftmost local tier, which answers nearly every call. */
   nearest: LocalSpace<LocalEntry> | undefined;
+  nearestCounters: TierCounters | undefined;
+  /** The generations that local entries were captured under last; shared by them. */
+  generations: readonly (readonly number[] | undefined)[];
   readonly flights: Map<string, Flight>;
   readonly refreshes: Map<string, Refresh>;
   /** The last `set` of a key that still runs, for call order. */

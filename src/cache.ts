@@ -22,7 +22,7 @@ import { checkPrefix, fullKey } from "./key.ts";
 import { peek, probe } from "./local-probe.ts";
 import { refresh } from "./refresh.ts";
 import { invalidate, set } from "./replace.ts";
-import type { Target } from "./replace.ts";
+import { targetOf } from "./tier-calls.ts";
 import type { Runtime } from "./runtime.ts";
 import { Scope } from "./scope.ts";
 import { createCounters, snapshot } from "./stats.ts";
@@ -137,7 +137,9 @@ class View implements Caller {
     let next = 0;
     return asks.map(({ binding, reference }, index) => {
       const entry = entries[index];
-      return entry ? lookUpEntry(binding, reference.key, entry) : lookUp(binding, arrivals[next++] ?? unanswered());
+      if (entry) return lookUpEntry(binding, reference.key, entry);
+      const { outcome, collapsed } = arrivals[next++] ?? unanswered();
+      return lookUp(binding, outcome, collapsed);
     });
   }
 
@@ -263,7 +265,7 @@ class View implements Caller {
 
   /** Past the local tiers: joins the key's flight, or leads it. */
   private fly(ask: Ask): Promise<unknown> {
-    return arrive(this, ask).then((arrival) => take(ask.binding, arrival));
+    return arrive(this, ask, take);
   }
 
   private readWith(ask: Ask, { signal, bypass, maxAge }: OneReadOptions): Promise<unknown> {
@@ -313,10 +315,6 @@ class View implements Caller {
       this.scope.end();
     }
   }
-}
-
-function targetOf(binding: Binding, { key, params }: AnyReference): Target {
-  return { binding, key, params };
 }
 
 function isList<Item>(value: Item | readonly Item[]): value is readonly Item[] {

@@ -20,6 +20,7 @@ import type { Call } from "./flight.ts";
 import { keyDigest, storedKey } from "./key.ts";
 import { load } from "./load.ts";
 import type { ReadJob } from "./remote-storage.ts";
+import type { Scope } from "./scope.ts";
 import { admits, settleFound } from "./settle.ts";
 import { stampOf } from "./stamp.ts";
 import type { Slot } from "./storage.ts";
@@ -69,7 +70,8 @@ export class Flight extends Operation<Outcome> implements ReadJob {
   readonly key: string;
   readonly params: unknown;
   readonly fullKey: string;
-  readonly env: unknown;
+  /** The view that asked, whose `flush` waits for the writes. */
+  readonly scope: Scope;
   readonly loader: OwnLoader | undefined;
   readonly startedAt: number;
   readonly captures: (Capture | undefined)[] = [];
@@ -79,27 +81,32 @@ export class Flight extends Operation<Outcome> implements ReadJob {
   fenced = false;
   /** `false` where the value is another operation's to store. */
   stores = true;
-  settledAt = 0;
+  /** When its writes were sent, by the monotonic clock; it can be joined for one storage budget after that. */
+  sentAt: number = Number.POSITIVE_INFINITY;
   /** Writes that have not landed. */
   writing = 0;
   landed = false;
   /** Local copies this flight made. */
-  readonly filled: LocalEntry[] = [];
+  filled: LocalEntry[] | undefined = undefined;
   onLanded: (() => void) | undefined = undefined;
   storedKey = "";
   queuedAt = 0;
   private position = 0;
 
-  constructor(call: Call, binding: Binding, key: string, params: unknown, env: unknown, loader: OwnLoader | undefined) {
+  constructor(call: Call, scope: Scope, binding: Binding, key: string, params: unknown, loader: OwnLoader | undefined) {
     super(call);
     this.binding = binding;
     this.chain = binding.chain;
     this.key = key;
     this.params = params;
     this.fullKey = fullKeyOf(binding, key);
-    this.env = env;
+    this.scope = scope;
     this.loader = loader;
     this.startedAt = binding.core.clock.monotonic();
+  }
+
+  get env(): unknown {
+    return this.scope.env;
   }
 
   get names(): readonly string[] {

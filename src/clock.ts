@@ -24,3 +24,14 @@ export const systemClock: Clock = {
   setTimeout: (run, ms) => setTimeout(run, ms),
   clearTimeout: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
 };
+
+/** The host's clock with parts replaced. A clock that is given keeps its `this`. */
+export function clockFrom(parts: Partial<Clock> | undefined): Clock {
+  if (!parts) return systemClock;
+  return {
+    now: () => (parts.now ? parts.now() : systemClock.now()),
+    monotonic: () => (parts.monotonic ? parts.monotonic() : systemClock.monotonic()),
+    setTimeout: (run, ms) => (parts.setTimeout ? parts.setTimeout(run, ms) : systemClock.setTimeout(run, ms)),
+    clearTimeout: (timer) => (parts.clearTimeout ? parts.clearTimeout(timer) : systemClock.clearTimeout(timer)),
+  };
+}

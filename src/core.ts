@@ -7,13 +7,16 @@
  */
 
 import type { Binding, Chain, LocalEntry, LocalPart, RemotePart } from "./binding.ts";
-import { systemClock } from "./clock.ts";
+import { clockFrom } from "./clock.ts";
 import type { Clock } from "./clock.ts";
+import { createDeadlines } from "./deadlines.ts";
+import type { Deadlines, Due } from "./deadlines.ts";
 import { describe } from "./duration.ts";
 import { createOwner } from "./envelope.ts";
 import { CacheError } from "./errors.ts";
 import { createEmitter } from "./events.ts";
 import type { Emitter } from "./events.ts";
+import { Call } from "./flight.ts";
 import type { CallHost } from "./flight.ts";
 import { checkPrefix, generationKey, keyDigest, MIN_KEY_BYTES } from "./key.ts";
 import type { LocalSpace, LocalTier } from "./local/local-tier.ts";
@@ -40,6 +43,10 @@ export class Core implements RemoteHost, CallHost {
   readonly clock: Clock;
   readonly emitter: Emitter;
   readonly requestScoped: boolean;
+  /** The monotonic time for looking into local tiers; it may be as old as the present turn. */
+  readonly turnTime: () => number;
+  /** The call that leads where no call needs a heart of its own. */
+  readonly sharedCall: Call | undefined;
   readonly revision: Revision = { value: 0 };
   readonly prefix: string;
   closed = false;
@@ -53,13 +60,16 @@ export class Core implements RemoteHost, CallHost {
   // Counts fences by a hash of the key: a bounded memory in which two keys may share a count. A `set` that shares one with
   // a fenced key gives up its local copy, which costs a read and harms nothing.
   private readonly fences = new Uint32Array(STRIPES);
+  private readonly deadlines = new Map<number, Deadlines>();
   private readonly mismatches = new Set<string>();
   private toldOfWaitUntil = false;
 
   constructor(runtime: Runtime, options: CreateCacheOptions<string, unknown>) {
     this.runtime = runtime;
     this.requestScoped = runtime.requestScoped;
-    this.clock = { ...systemClock, ...withoutUndefined(options.clock) };
+    this.clock = clockFrom(options.clock);
+    this.turnTime = (options.clock?.monotonic ? undefined : runtime.turnTime) ?? (() => this.clock.monotonic());
+    this.sharedCall = runtime.requestScoped ? undefined : new Call(this, undefined);
     this.emitter = createEmitter(readFunction(options.onEvent, "onEvent"));
     this.prefix = options.prefix ?? DEFAULT_PREFIX;
     checkPrefix(this.prefix);
@@ -107,6 +117,8 @@ export class Core implements RemoteHost, CallHost {
       counters: this.countersOf(spec.name),
       chain: { locals: [], remotes: [], capMs: 0 },
       nearest: undefined,
+      nearestCounters: undefined,
+      generations: [],
       flights: new Map(),
       refreshes: new Map(),
       turns: new Map(),
@@ -140,6 +152,16 @@ export class Core implements RemoteHost, CallHost {
   inFlight(): number {
     const all = [...this.bindings.values()].flatMap((bound) => [...bound.values()]);
     return all.reduce((sum, { flights, refreshes, turns }) => sum + flights.size + refreshes.size + turns.size, 0);
+  }
+
+  /** Ends `due` in time; all that may take equally long shares a timer. */
+  limit(due: Due, ms: number): void {
+    let queue = this.deadlines.get(ms);
+    if (!queue) {
+      queue = createDeadlines(this.clock);
+      this.deadlines.set(ms, queue);
+    }
+    queue(due);
   }
 
   remotes(): RemoteStorage[] {
@@ -217,6 +239,7 @@ export class Core implements RemoteHost, CallHost {
     const budgets = remotes.reduce((sum, { storage }) => sum + storage.budgetMs, 0);
     binding.chain = { locals, remotes, capMs: spec.hardTimeoutMs + 3 * budgets };
     binding.nearest = locals[0]?.space;
+    binding.nearestCounters = locals[0]?.counters;
     this.reportWeakFirst(spec.name, remotes);
   }
 
@@ -278,8 +301,4 @@ function isStorage(storage: unknown): storage is Storage {
 function readFunction<F>(value: F | undefined, option: string): F | undefined {
   if (value !== undefined && typeof value !== "function") throw new TypeError(`createCache: ${option} must be a function, got ${describe(value)}`);
   return value;
-}
-
-function withoutUndefined<T extends object>(options: T | undefined): Partial<T> {
-  return Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined)) as Partial<T>;
 }

@@ -28,6 +28,11 @@ export const LOST: unique symbol = Symbol("lost");
 /** What a follower gets if the owner lives but the work took longer than it ever may. */
 export const OVERDUE: unique symbol = Symbol("overdue");
 
+// Written as a method, so that an operation of one result is an operation of any object to those who only follow it.
+interface Resolve<Result> {
+  call(result: Result): void;
+}
+
 /** Something under way. The first to ask owns it; others follow. */
 export class Operation<Result extends object> {
   readonly call: Call;
@@ -35,14 +40,12 @@ export class Operation<Result extends object> {
   readonly done: Promise<Result>;
   /** Readable from any request. */
   result: Result | undefined = undefined;
-  private wake: (() => void) | undefined = undefined;
+  private resolve: Resolve<Result>["call"] | undefined = undefined;
 
   constructor(call: Call) {
     this.call = call;
     this.done = new Promise((resolve) => {
-      this.wake = () => {
-        if (this.result) resolve(this.result);
-      };
+      this.resolve = resolve;
     });
   }
 
@@ -50,7 +53,7 @@ export class Operation<Result extends object> {
   settle(result: Result): void {
     if (this.result) return;
     this.result = result;
-    this.wake?.();
+    this.resolve?.(result);
   }
 }
 
@@ -60,6 +63,12 @@ interface Watch {
   missed: number;
   beatsLeft: number;
   end(result: typeof LOST | typeof OVERDUE | undefined): void;
+}
+
+/** How many loads of one node a call has open, and those that wait. */
+export interface Gate {
+  open: number;
+  readonly waiting: ((release: () => void) => void)[];
 }
 
 /** What a call needs from the cache it was made on. */
@@ -86,6 +95,8 @@ export class Call {
   private leading = 0;
   private timer: unknown = undefined;
   private finish: (() => void) | undefined = undefined;
+  /** Loads of one call wait for each other here, by node; see `load.ts`. */
+  gates: Map<object, Gate> | undefined = undefined;
 
   constructor(host: CallHost, waitUntil: WaitUntil | undefined) {
     this.host = host;

@@ -9,12 +9,12 @@
 
 import { STALE_DRAIN_MS } from "./batch.ts";
 import type { Flight, Found } from "./chain.ts";
-import type { Binding } from "./binding.ts";
 import type { Core } from "./core.ts";
+import type { Due } from "./deadlines.ts";
 import { describe } from "./duration.ts";
 import { CacheError } from "./errors.ts";
 import { LOST, OVERDUE } from "./flight.ts";
-import type { Call, Operation } from "./flight.ts";
+import type { Call, Gate, Operation } from "./flight.ts";
 import type { NodeSpec } from "./node-spec.ts";
 import type { LoadContext } from "./types.ts";
 import { admits, settleFailed, settleFound } from "./settle.ts";
@@ -68,7 +68,7 @@ function gate(flight: Flight, invoke: (context: LoadContext<unknown>) => unknown
       release();
       settleLoaded(flight, loaded);
     });
-  const gates = loadGates.get(flight.call);
+  const { gates } = flight.call;
   if (!gates) return run(noop);
   let own = gates.get(flight.binding);
   if (!own) {
@@ -82,16 +82,9 @@ function noop(): void {
   // a call for one key has no share of loads to give back
 }
 
-interface Gate {
-  open: number;
-  readonly waiting: ((release: () => void) => void)[];
-}
-
-const loadGates = new WeakMap<Call, Map<Binding, Gate>>();
-
 /** Limits the loads that a call runs at once, per node, to the node's `loadConcurrency`. */
 export function limitLoads(call: Call): void {
-  loadGates.set(call, new Map());
+  call.gates = new Map();
 }
 
 function enter(own: Gate, limit: number, run: (release: () => void) => void): void {
@@ -176,44 +169,43 @@ function settleLoaded(flight: Flight, loaded: Loaded): void {
 
 /** Runs a loader within the node's hard timeout. A synchronous throw is a failure like any other. */
 export function execute(core: Core, spec: NodeSpec, env: unknown, invoke: (context: LoadContext<unknown>) => unknown, done: (loaded: Loaded) => void): void {
-  const { clock } = core;
-  const createdAt = clock.now();
-  const since = clock.monotonic();
-  const context = new Context(env);
-  let over = false;
-  let timer: unknown;
-  const end = (ok: boolean, result: unknown): void => {
-    if (over) return;
-    over = true;
-    if (timer !== undefined) clock.clearTimeout(timer);
-    const error = ok ? unshareable(result, spec.name) : undefined;
-    done({ ok: ok && !error, result: error ?? result, createdAt, since, ms: clock.monotonic() - since });
-  };
+  const run = new Execution(core, spec, env, done);
   let result: unknown;
   try {
-    result = invoke(context);
+    result = invoke(run);
   } catch (error) {
-    return end(false, error);
+    return run.end(false, error);
   }
-  if (!isThenable(result)) return end(true, result);
-  timer = clock.setTimeout(() => {
-    end(false, new CacheError("ERR_LOAD_TIMEOUT", `node ${describe(spec.name)}: the load took longer than its hard timeout of ${spec.hardTimeoutMs} ms`));
-    context.abort();
-  }, spec.hardTimeoutMs);
+  if (!isThenable(result)) return run.end(true, result);
+  run.limit();
   Promise.resolve(result).then(
-    (value) => end(true, value),
-    (error: unknown) => end(false, error),
+    (value) => run.end(true, value),
+    (error: unknown) => run.end(false, error),
   );
 }
 
-/** What a loader gets. The signal is made when it is asked for: most loaders never do. */
-class Context implements LoadContext<unknown> {
+/** One run of a loader, and the context it gets. The signal is made when it is asked for: most loaders never do. */
+class Execution implements LoadContext<unknown>, Due {
   readonly env: unknown;
+  readonly dueAt: number;
+  over = false;
+  private readonly core: Core;
+  private readonly spec: NodeSpec;
+  private readonly done: (loaded: Loaded) => void;
+  private readonly createdAt: number;
+  private readonly since: number;
+  private timer: unknown = undefined;
   private controller: AbortController | undefined = undefined;
   private aborted = false;
 
-  constructor(env: unknown) {
+  constructor(core: Core, spec: NodeSpec, env: unknown, done: (loaded: Loaded) => void) {
+    this.core = core;
+    this.spec = spec;
     this.env = env;
+    this.done = done;
+    this.createdAt = core.clock.now();
+    this.since = core.clock.monotonic();
+    this.dueAt = this.since + spec.hardTimeoutMs;
   }
 
   get signal(): AbortSignal {
@@ -224,9 +216,27 @@ class Context implements LoadContext<unknown> {
     return this.controller.signal;
   }
 
-  abort(): void {
+  /** A timer belongs to the request that set it, where requests own their I/O. */
+  limit(): void {
+    const { core, spec } = this;
+    if (core.requestScoped) this.timer = core.clock.setTimeout(() => this.expire(), spec.hardTimeoutMs);
+    else core.limit(this, spec.hardTimeoutMs);
+  }
+
+  expire(): void {
+    const { name, hardTimeoutMs } = this.spec;
+    this.end(false, new CacheError("ERR_LOAD_TIMEOUT", `node ${describe(name)}: the load took longer than its hard timeout of ${hardTimeoutMs} ms`));
     this.aborted = true;
     this.controller?.abort();
+  }
+
+  end(ok: boolean, result: unknown): void {
+    if (this.over) return;
+    this.over = true;
+    const { core, spec, createdAt, since } = this;
+    if (this.timer !== undefined) core.clock.clearTimeout(this.timer);
+    const error = ok ? unshareable(result, spec.name) : undefined;
+    this.done({ ok: ok && !error, result: error ?? result, createdAt, since, ms: core.clock.monotonic() - since });
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Looking into the local tiers of a chain: synchronous, and on the path of nearly every call. A hit costs one lookup, one
- * look at the clock and one comparison of revisions; only after something was learned about generations is an entry compared
+ * Looking into the local tiers of a chain: synchronous, and on the path of nearly every call. A hit costs one lookup, a
+ * look at the turn's time and one comparison of revisions; only after something was learned about generations is an entry compared
  * with them again.
  *
  * @module
@@ -10,22 +10,21 @@ import type { Binding, LocalEntry } from "./binding.ts";
 
 /** The fresh local entry of a key, counted as a hit or a miss of the tiers asked. */
 export function probe(binding: Binding, key: string): LocalEntry | undefined {
-  const { nearest, core } = binding;
-  if (nearest === undefined) return undefined;
-  const now = core.clock.monotonic();
+  const { nearest, nearestCounters, core } = binding;
+  if (nearest === undefined || nearestCounters === undefined) return undefined;
+  const now = core.turnTime();
   const entry = nearest.get(key, now);
-  const first = binding.chain.locals[0];
   if (entry !== undefined && (entry.revision === core.revision.value || stillStands(binding, entry))) {
-    if (first) first.counters.hitCount++;
+    nearestCounters.hitCount++;
     return entry;
   }
-  if (first) first.counters.missCount++;
+  nearestCounters.missCount++;
   return binding.chain.locals.length > 1 ? probeFurther(binding, key, now) : undefined;
 }
 
 /** The fresh local entry of a key; counts nothing and is no access. */
 export function peek(binding: Binding, key: string): LocalEntry | undefined {
-  const now = binding.core.clock.monotonic();
+  const now = binding.core.turnTime();
   for (const { space } of binding.chain.locals) {
     const entry = space.peek(key, now);
     if (entry && stillStands(binding, entry)) return entry;

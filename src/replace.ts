@@ -14,13 +14,11 @@ import type { Capture, Found } from "./chain.ts";
 import { deepFreeze } from "./clone.ts";
 import { fullKeyOf } from "./binding.ts";
 import type { Binding, Chain } from "./binding.ts";
-import type { EntryTimes } from "./entry.ts";
-import { encodeEntry } from "./envelope.ts";
 import { CacheError } from "./errors.ts";
 import { Operation } from "./flight.ts";
 import type { Call } from "./flight.ts";
 import { keyDigest, storedKey } from "./key.ts";
-import { encodeValue, localEntry, serializeError, slotFor } from "./settle.ts";
+import { encodeValue, localEntry, makeSlot, serializeError, sharedGenerations } from "./settle.ts";
 import type { Payload } from "./settle.ts";
 import type { WriteEntry } from "./storage.ts";
 import { capture, clear, write } from "./tier-calls.ts";
@@ -93,7 +91,7 @@ export async function beginReplacing({ binding, key }: Target): Promise<Beginnin
 /** Writes right to left, then locally. Answers the tiers that failed. */
 export async function finishReplacing(target: Target, begun: Beginning, { found, payload, ttlMs }: Replacement): Promise<ReadonlySet<string>> {
   const { binding, key } = target;
-  const { core, owner, spec } = binding;
+  const { core, spec } = binding;
   const { chain, captures } = begun;
   const fullKey = fullKeyOf(binding, key);
   const failed = new Set<string>();
@@ -104,8 +102,7 @@ export async function finishReplacing(target: Target, begun: Beginning, { found,
     let tooLarge = false;
     const make = (): WriteEntry | undefined => {
       if (!seen || core.clock.monotonic() - begun.startedAt > spec.storeWithinMs) return undefined;
-      const encode = (times: EntryTimes): Uint8Array => encodeEntry(owner, fullKey, { ...times, costMs: found.costMs, generations: seen.numbers, payload });
-      const entry = slotFor({ core, spec, part, storedKey: short, ttlMs: Math.min(part.ttlMs, ttlMs), stamp: seen.stamp, createdAt: found.createdAt, encode });
+      const entry = makeSlot(binding, part, short, fullKey, found, payload, seen, Math.min(part.ttlMs, ttlMs));
       tooLarge = entry.bytes.length > part.storage.maxValueBytes;
       if (!tooLarge) return entry;
       core.emitter.emit({ type: "not-stored", node: spec.name, key: keyDigest(key), reason: "size", storage: part.name });
@@ -128,7 +125,7 @@ export async function finishReplacing(target: Target, begun: Beginning, { found,
 
 function putLocal({ binding, key }: Target, begun: Beginning, found: Found, ttlMs: number): void {
   const { core, spec } = binding;
-  const generations = begun.captures.map((seen) => seen?.numbers);
+  const generations = sharedGenerations(binding, begun.captures);
   for (const part of begun.chain.locals) {
     const entry = localEntry(core, part, { ...found, leftMs: Math.min(found.leftMs, ttlMs) }, generations);
     try {

@@ -11,10 +11,9 @@
 
 import type { Capture, Failure, Flight, Found } from "./chain.ts";
 import { deepFreeze } from "./clone.ts";
-import type { LocalEntry, LocalPart, RemotePart } from "./binding.ts";
+import type { Binding, LocalEntry, LocalPart, RemotePart } from "./binding.ts";
 import type { Core } from "./core.ts";
 import { slotLifeMs } from "./entry.ts";
-import type { EntryTimes } from "./entry.ts";
 import { encodeEntry } from "./envelope.ts";
 import { CacheError, isCacheError } from "./errors.ts";
 import type { NotStoredReason } from "./events.ts";
@@ -50,14 +49,13 @@ export function admits(flight: Flight): Admission {
 /** Ends a flight with an error. Errors are never cached, and the key is free at once. */
 export function settleFailed(flight: Flight, error: unknown, loaded: boolean): void {
   const failure: Failure = { ok: false, error, loaded };
-  flight.settledAt = flight.binding.core.clock.monotonic();
   land(flight);
   flight.settle(failure);
 }
 
 /** Ends a flight with a value. */
 export function settleFound(flight: Flight, found: Found, admission: Admission): void {
-  const { core, spec } = flight.binding;
+  const { spec } = flight.binding;
   let own = found;
   if (spec.clone !== "none") {
     try {
@@ -66,7 +64,6 @@ export function settleFound(flight: Flight, found: Found, admission: Admission):
       return settleFailed(flight, new CacheError("ERR_SERIALIZE", `node "${spec.name}": clone is ${spec.clone}, and the value cannot be cloned`), found.loaded);
     }
   }
-  flight.settledAt = core.clock.monotonic();
   if (flight.stores && flight.current) store(flight, own, admission);
   if (flight.writing === 0) land(flight);
   flight.settle(own);
@@ -128,11 +125,27 @@ export function serializeError(error: unknown, spec: NodeSpec): CacheError {
 /** Fills the local tiers left of where the value was found. */
 function publish(flight: Flight, found: Found): void {
   const { core } = flight.binding;
-  const generations = flight.captures.map((capture) => capture?.numbers);
+  const generations = sharedGenerations(flight.binding, flight.captures);
   for (const part of flight.chain.locals) {
     const entry = localEntry(core, part, found, generations);
-    if (putLocal(core, flight, part, entry)) flight.filled.push(entry);
+    if (putLocal(core, flight, part, entry)) (flight.filled ??= []).push(entry);
   }
+}
+
+/**
+ * The generations that were captured, as one list that all entries of a node share while nothing changes: entries are many,
+ * and generations change seldom.
+ */
+export function sharedGenerations(binding: Binding, captures: readonly (Capture | undefined)[]): readonly (readonly number[] | undefined)[] {
+  const last = binding.generations;
+  const same = last.length === captures.length && last.every((numbers, index) => isSame(numbers, captures[index]?.numbers));
+  if (!same) binding.generations = Array.from(captures, (capture) => capture?.numbers);
+  return binding.generations;
+}
+
+function isSame(one: readonly number[] | undefined, other: readonly number[] | undefined): boolean {
+  if (one === other) return true;
+  return one !== undefined && one.length === other?.length && one.every((number, index) => number === other[index]);
 }
 
 /** A local entry for a tier; it lives for the smaller of the tier's ttl and what was left where the value came from. */
@@ -154,7 +167,7 @@ function dropFilled(flight: Flight): void {
   const now = flight.binding.core.clock.monotonic();
   for (const { space } of flight.chain.locals) {
     const held = space.peek(flight.key, now);
-    if (held && flight.filled.includes(held)) space.delete(flight.key);
+    if (held && flight.filled?.includes(held)) space.delete(flight.key);
   }
 }
 
@@ -190,6 +203,7 @@ class BackFill implements WriteJob {
     const capture = flight.captures[part.index];
     const tooLate = core.clock.monotonic() - flight.startedAt > spec.storeWithinMs;
     const entry = capture && !flight.fenced && !tooLate ? this.slot(capture) : undefined;
+    flight.sentAt = core.clock.monotonic();
     if (entry && entry.bytes.length <= part.storage.maxValueBytes) return entry;
     if (tooLate) report(flight, "too-late", undefined, part.name);
     else if (entry) report(flight, "size", undefined, part.name);
@@ -200,12 +214,10 @@ class BackFill implements WriteJob {
   /** The slot, under the stamp that this flight read in this tier. */
   private slot(capture: Capture): WriteEntry | undefined {
     const { flight, part, found, payload } = this;
-    const { core, owner, spec } = flight.binding;
+    const { core } = flight.binding;
     const spentMs = found.loaded ? 0 : core.clock.monotonic() - found.since;
     const ttlMs = Math.max(0, Math.min(part.ttlMs, found.leftMs - spentMs));
-    const encode = (times: EntryTimes): Uint8Array =>
-      encodeEntry(owner, flight.fullKey, { ...times, costMs: found.costMs, generations: capture.numbers, payload });
-    return slotFor({ core, spec, part, storedKey: this.storedKey, ttlMs, stamp: capture.stamp, createdAt: found.createdAt, encode });
+    return ttlMs === 0 ? undefined : makeSlot(flight.binding, part, this.storedKey, flight.fullKey, found, payload, capture, ttlMs);
   }
 
   written(stored: boolean | undefined, ms: number): void {
@@ -233,24 +245,22 @@ export function countFailure(part: RemotePart, error: CacheError): void {
   else part.counters.errorCount++;
 }
 
-/** What {@link slotFor} makes a slot from. */
-export interface SlotParts {
-  readonly core: Core;
-  readonly spec: NodeSpec;
-  readonly part: RemotePart;
-  readonly storedKey: string;
-  readonly ttlMs: number;
-  readonly stamp: Uint8Array | null | undefined;
-  readonly createdAt: number;
-  readonly encode: (times: EntryTimes) => Uint8Array;
-}
-
-/** A slot to write now: its life, its times by our wall clock, its bytes. */
-export function slotFor({ core, spec, part, storedKey, ttlMs, stamp, createdAt, encode }: SlotParts): WriteEntry {
+/** A slot to write now: its life, its times by our wall clock, its bytes, under the stamp that was read. */
+export function makeSlot(
+  binding: Binding,
+  part: RemotePart,
+  key: string,
+  fullKey: string,
+  { createdAt, costMs }: Found,
+  payload: Payload,
+  { stamp, numbers: generations }: Capture,
+  ttlMs: number,
+): WriteEntry {
+  const { core, owner, spec } = binding;
   const lifeMs = slotLifeMs(ttlMs, spec.storeWithinMs, part.storage.guarded, part.storage.minTtlMs);
   const now = core.clock.now();
-  const bytes = encode({ createdAt, freshUntil: now + ttlMs, expiresAt: now + lifeMs });
-  return { key: storedKey, bytes, ttlMs: lifeMs === Number.POSITIVE_INFINITY ? null : Math.ceil(lifeMs), ...(stamp === undefined ? {} : { ifStamp: stamp }) };
+  const bytes = encodeEntry(owner, fullKey, { createdAt, freshUntil: now + ttlMs, expiresAt: now + lifeMs, costMs, generations, payload });
+  return { key, bytes, ttlMs: lifeMs === Number.POSITIVE_INFINITY ? null : Math.ceil(lifeMs), ifStamp: stamp };
 }
 
 function wrote(flight: Flight): void {
@@ -264,6 +274,7 @@ function land(flight: Flight): void {
   flight.landed = true;
   if (flight.binding.flights.get(flight.key) === flight) flight.binding.flights.delete(flight.key);
   flight.call.end();
+  flight.scope.end();
   flight.onLanded?.();
 }
 

@@ -22,6 +22,11 @@ export interface Target {
   readonly params: unknown;
 }
 
+/** The key of a reference. */
+export function targetOf(binding: Binding, { key, params }: { readonly key: string; readonly params: unknown }): Target {
+  return { binding, key, params };
+}
+
 /** What a read of a tier, made for writing it, saw; `undefined` if it failed. */
 export function capture(part: RemotePart, short: string): Promise<Capture | undefined> {
   return new Promise((resolve) => {

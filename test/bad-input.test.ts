@@ -117,7 +117,7 @@ describe("a node's tier", () => {
   });
 
   test("whose storage cannot keep even a digest is refused by name", async () => {
-    const { cache } = rig({ storages: { far: puppet({ traits: { maxKeyBytes: 20 } }) } });
+    const { cache } = rig({ storages: { far: () => puppet({ traits: { maxKeyBytes: 20 } }) } });
     const told = await rejection(() => cache.get(counted({ caches: [{ storage: "far", ttl: 1 }] })("a")));
     for (const named of ['"far"', "maxKeyBytes"]) expect(told).toContain(named);
   });

@@ -163,6 +163,14 @@ describe("loadAll", () => {
     expect(inFlight()).toBe(0);
   });
 
+  test("is asked once for each env, and never for keys of two", async () => {
+    const { cache } = rig();
+    const loadAll = (keys: readonly string[], { env }: { readonly env: unknown }) => keys.map((key) => `${key} in ${String(env)}`);
+    const Item = defineNode({ name: freshName(), key: (key: string) => key, loadAll, caches: [{ storage: "local", ttl: "1m" }] });
+    const [one, two] = [cache.with({ env: "one" }), cache.with({ env: "two" })];
+    expect(await Promise.all([one.get(Item("a")), two.get(Item("b")), one.get(Item("c"))])).toEqual(["a in one", "b in two", "c in one"]);
+  });
+
   test("serves refresh and a bypass, for their one key", async () => {
     const { cache } = rig();
     const asked: (readonly string[])[] = [];
@@ -238,5 +246,14 @@ describe("peek", () => {
     expect(cache.stats(Item.node)).toEqual(before);
     await clock.advance(30_000);
     expect(cache.peek(Item("a"))).toBe(undefined);
+  });
+
+  test("is no access: what was only looked at is evicted as if it had not been", async () => {
+    const { cache } = rig({ storages: { local: local({ policy: "lru", maxEntries: 2 }) } });
+    const Item = counted();
+    await cache.getAll([Item("a"), Item("b")]);
+    cache.peek(Item("a"));
+    await cache.get(Item("c"));
+    expect([cache.peek(Item("a")), cache.peek(Item("b"))]).toEqual([undefined, "b#2"]);
   });
 });

@@ -117,7 +117,7 @@ describe("storeWithin", () => {
     expect(await answer).toBe("old");
     await clock.settle();
     expect(far.slots.size).toBe(0);
-    expect(seen("not-stored")).toMatchObject([{ reason: "too-late", storage: "far", node: Item.node.name }]);
+    expect(seen("not-stored")).toMatchObject([{ reason: "too-late", node: Item.node.name }]);
   });
 
   test("turns an older set into a tombstone and says nothing was kept locally", async () => {

@@ -94,16 +94,6 @@ describe("loads", () => {
       expect(inFlight()).toBe(0);
     }
   });
-
-  test("longer than the local ttl are kept for that ttl all the same", async () => {
-    const { cache, clock } = rig();
-    const slow = (key: string) => new Promise<string>((resolve) => clock.setTimeout(() => resolve(key), 1_500));
-    const Item = counted<string>({ caches: [{ storage: "local", ttl: "1s" }], load: slow });
-    const answer = cache.get(Item("a"));
-    await clock.advance(1_500);
-    await answer;
-    expect(cache.peek(Item("a"))).toBe("a");
-  });
 });
 
 describe("get", () => {

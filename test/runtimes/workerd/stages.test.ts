@@ -112,6 +112,8 @@ describe.skipIf(isLeftOut("redis")).each([LANES[0], LANES[2], LANES[3]].filter((
 
   test("a leader killed while it loads strands nobody", OPTIONS, async () => {
     expectServed(await strand(isolate, order("get", { loadMs: FOREVER_MS }), [...five(order("get")), order("lookup"), order("memoize")]), [key]);
+    // The one that died, and one of its followers: the others joined that one.
+    expect(lab.origin.loads.get(key)).toBe(2);
   });
 
   test("a memoized function killed while it runs strands nobody", OPTIONS, async () => {
