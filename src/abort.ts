@@ -4,11 +4,14 @@
  * @module
  */
 
-/** A promise that rejects with the signal's reason when that aborts first. What it waited for goes on. */
-export function abortable<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+/** What `ask` gives, or a rejection with the signal's reason if that aborts first. What was asked for goes on. */
+export function waitFor<Value>(ask: () => Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
+  if (!signal) return ask();
+  if (signal.aborted) return Promise.reject(signal.reason);
+  const answer = ask();
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason);
     signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+    void answer.then(resolve, reject).then(() => signal.removeEventListener("abort", abort));
   });
 }

@@ -79,8 +79,13 @@ function isPlain({ core }: Caller, { binding, maxAgeMs }: Ask): boolean {
 }
 
 function enter(caller: Caller, call: Call, ask: Ask): Entered {
-  const flight = joinable(ask.binding, ask.reference.key);
-  return flight ? { flight, collapsed: true } : { flight: lead(caller, call, ask), collapsed: false };
+  const { flights } = ask.binding;
+  const standing = flights.get(ask.reference.key);
+  if (standing && isJoinable(standing)) return { flight: standing, collapsed: true };
+  if (standing) supersede(standing);
+  const flight = lead(caller, call, ask);
+  if (standing) standing.heir = flight;
+  return { flight, collapsed: false };
 }
 
 function lead({ core, scope }: Caller, call: Call, { binding, reference, loader, maxAgeMs }: Ask): Flight {
@@ -97,33 +102,40 @@ function lead({ core, scope }: Caller, call: Call, { binding, reference, loader,
 /** Waits for a flight, and takes over as often as its leader dies. */
 async function conclude(caller: Caller, call: Call, ask: Ask, first: Entered): Promise<Arrival> {
   const { core, spec, chain } = ask.binding;
-  const since = core.clock.monotonic();
-  for (let entered = first; ; entered = enter(caller, call, ask)) {
+  const born = core.births;
+  for (let entered = first; ;) {
     const { flight, collapsed } = entered;
     const outcome = await call.follow(flight, chain.capMs);
     if (outcome === OVERDUE) return { outcome: { ok: false, error: abandoned(spec.name), loaded: true }, collapsed };
-    if (outcome === LOST) {
-      if (!flight.fenced) core.emitter.emit({ type: "leader-lost", node: spec.name, key: keyDigest(flight.key) });
+    if (outcome === LOST) entered = takeOver(caller, call, ask, flight);
+    else if (collapsed && isOlder(ask, flight, outcome, born)) {
       supersede(flight);
-    } else if (collapsed && flight.startedAt < since && isOlder(ask, outcome)) supersede(flight);
-    else {
+      entered = enter(caller, call, ask);
+    } else {
       if (!collapsed && (spec.writes === "await" || !call.lasts)) await hasLanded(flight);
       return { outcome, collapsed };
     }
   }
 }
 
+/** The leader of a flight has died. Whoever notices first leads anew, and the others follow, though the new flight may be over by then. */
+function takeOver(caller: Caller, call: Call, ask: Ask, dead: Flight): Entered {
+  if (dead.heir) return { flight: dead.heir, collapsed: true };
+  const { emitter } = ask.binding.core;
+  emitter.emit({ type: "leader-lost", node: ask.binding.spec.name, key: keyDigest(dead.key) });
+  supersede(dead);
+  const entered = enter(caller, call, ask);
+  dead.heir = entered.flight;
+  return entered;
+}
+
 /**
- * A key's flight, if it may be joined: its leader lives, and its writes were not sent longer ago than a write may take. What
- * waits for its turn to be sent has not begun to be late.
+ * Whether a flight may be joined: its leader lives, it is not older than a flight may be, and its writes were not sent longer
+ * ago than a write may take. What waits for its turn to be sent has not begun to be late.
  */
-function joinable({ core, flights }: Binding, key: string): Flight | undefined {
-  const flight = flights.get(key);
-  if (!flight) return undefined;
-  const now = core.clock.monotonic();
-  if (!flight.call.silent(now) && now - flight.sentAt <= writeBudgetMs(flight)) return flight;
-  supersede(flight);
-  return undefined;
+function isJoinable(flight: Flight): boolean {
+  const now = flight.binding.core.clock.monotonic();
+  return !flight.call.silent(now) && now - flight.startedAt <= flight.chain.capMs && now - flight.sentAt <= writeBudgetMs(flight);
 }
 
 function writeBudgetMs(flight: Flight): number {
@@ -148,8 +160,10 @@ function hasLanded(flight: Flight): Promise<void> {
   });
 }
 
-function isOlder({ binding, maxAgeMs }: Ask, outcome: Outcome): boolean {
-  return outcome.ok && ageMs(outcome.createdAt, binding.core.clock.now()) > maxAgeMs;
+/** Whether a caller that takes no old copies has to ask again: all but a load that began after it asked may be too old for it. */
+function isOlder({ binding, maxAgeMs }: Ask, flight: Flight, outcome: Outcome, born: number): boolean {
+  if (!outcome.ok || (outcome.loaded && flight.birth > born)) return false;
+  return ageMs(outcome.createdAt, binding.core.clock.now()) > maxAgeMs;
 }
 
 function abandoned(node: string): CacheError {

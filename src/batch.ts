@@ -1,13 +1,11 @@
 /**
  * Lanes: jobs for one storage that fall into the same drain travel in one call. Where requests own their I/O a drain is a
- * few microtasks and leaves nothing behind, so that no queue ever holds jobs of two requests; six calls at most are open
- * for one drain. Elsewhere a drain is one turn of the event loop, six calls at most are open for the storage, and later jobs
+ * few microtasks, and no queue ever holds jobs of two requests; six calls at most are open for one request. Elsewhere a drain is one turn of the event loop, six calls at most are open for the storage, and later jobs
  * wait and merge. It knows nothing of keys, stamps or policy.
  *
  * @module
  */
 
-import type { Clock } from "./clock.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** Calls that may be open at once: what Workers allows a request, and a fair share elsewhere. */
@@ -19,6 +17,8 @@ export interface Job {
   readonly storedKey: string;
   /** When it was asked for, by the monotonic clock; set by whoever queues it. */
   queuedAt: number;
+  /** The call of the API that asked for it, if background work of that call may be held back for other work of its request. */
+  readonly owner?: object | undefined;
 }
 
 /** How a lane sends its jobs. */
@@ -28,6 +28,8 @@ export interface LaneOptions<J extends Job> {
   readonly send: (jobs: readonly J[]) => Promise<void>;
   /** Whether two jobs of one key may share a call. */
   readonly allowRepeats: boolean;
+  /** Whether jobs wait for an open call of their request in order to share the next one: for writes, which nobody waits for. */
+  readonly merges?: boolean;
 }
 
 /** Where jobs of one kind wait for their drain. */
@@ -43,8 +45,8 @@ export interface Lanes {
 type Call = () => Promise<void>;
 
 /** Makes the lanes of one storage. */
-export function createLanes(runtime: Runtime, clock: Clock): Lanes {
-  return runtime.requestScoped ? requestLanes(runtime, clock) : sharedLanes(runtime);
+export function createLanes(runtime: Runtime): Lanes {
+  return runtime.requestScoped ? requestLanes(runtime) : sharedLanes(runtime);
 }
 
 /** Lanes for hosts where any code may wait for any call: one drain a turn, over all callers. */
@@ -99,66 +101,92 @@ function sharedLanes(runtime: Runtime): Lanes {
   return { lane };
 }
 
-// A drain older than this belongs to a request that was killed between asking and sending, or that is busy; either way
-// the drain keeps its own jobs, and a new one is begun for whoever asks now.
-export const STALE_DRAIN_MS = 50;
-
-interface Drain {
-  readonly at: number;
-  /** One for each lane that has jobs in this drain. */
-  readonly parts: (() => Call[])[];
+/** What one request has at a storage: its open calls, and queues that wait for room. It dies with the request. */
+interface Party {
+  open: number;
+  readonly takes: (() => Call | undefined)[];
 }
 
-/** Lanes for hosts where a call belongs to the request that made it: a drain holds its own jobs, and its own request sends them. */
-function requestLanes(runtime: Runtime, clock: Clock): Lanes {
-  let current: Drain | undefined;
+interface Asked {
+  readonly owner: object | undefined;
+  /** Puts the job into its lane's queue of a party. */
+  readonly enter: (party: Party) => void;
+}
 
-  function drainOfNow(): Drain {
-    const at = clock.monotonic();
-    if (current && at - current.at <= STALE_DRAIN_MS) return current;
-    const mine: Drain = { at, parts: [] };
-    current = mine;
+/**
+ * Lanes for hosts where a call belongs to the request that made it: a drain holds its own jobs, and its own request sends them.
+ * Jobs beyond six open calls wait in a queue of their request and merge.
+ *
+ * Invariant: every job sets an alarm, and the first to go off sends the drain from its own job on. A request that is killed
+ * between asking and sending takes its alarms along; whoever then finds the drain it left behind sends its own jobs, and
+ * none of the dead.
+ */
+function requestLanes(runtime: Runtime): Lanes {
+  const parties = new WeakMap<object, Party>();
+  let current: Asked[] = [];
+
+  /** All jobs of a drain are of one request: the party that one of their owners has is that of all. */
+  function partyOf(asked: readonly Asked[]): Party {
+    const owners = asked.flatMap(({ owner }) => owner ?? []);
+    const known = owners.map((owner) => parties.get(owner)).find((one) => one !== undefined);
+    const party = known ?? { open: 0, takes: [] };
+    for (const owner of owners) if (!parties.has(owner)) parties.set(owner, party);
+    return party;
+  }
+  function ask(job: Asked): void {
+    const drain = current;
+    const place = drain.push(job) - 1;
     runtime.scheduleDrain(() => {
-      if (current === mine) current = undefined;
-      void sendOwn(mine.parts.flatMap((calls) => calls()));
+      if (current !== drain) return;
+      current = [];
+      const mine = drain.slice(place);
+      const party = partyOf(mine);
+      for (const { enter } of mine) enter(party);
+      pump(party);
     });
-    return mine;
   }
 
   function lane<J extends Job>(options: LaneOptions<J>): Lane<J> {
-    let held: { readonly drain: Drain; readonly jobs: J[] } | undefined;
-    return {
-      add(job) {
-        const drain = drainOfNow();
-        if (held?.drain !== drain) {
-          const jobs: J[] = [];
-          held = { drain, jobs };
-          drain.parts.push(() => callsFor(jobs, options));
-        }
-        held.jobs.push(job);
-      },
-    };
+    const queues = new WeakMap<Party, J[]>();
+    function queueOf(party: Party): J[] {
+      const known = queues.get(party);
+      if (known) return known;
+      const jobs: J[] = [];
+      queues.set(party, jobs);
+      party.takes.push(takeFrom(jobs, options));
+      return jobs;
+    }
+    return { add: (job) => ask({ owner: job.owner, enter: (party) => void queueOf(party).push(job) }) };
   }
   return { lane };
 }
 
-/** All calls that a list of jobs needs. */
-function callsFor<J extends Job>(jobs: J[], options: LaneOptions<J>): Call[] {
-  const calls: Call[] = [];
-  for (let left = jobs; left.length > 0;) {
-    const [batch, rest] = split(left, options);
-    left = rest;
-    calls.push(() => options.send(batch));
-  }
-  return calls;
+/** Takes one call's worth of jobs; in a lane that merges, less than a full batch waits for the call before it. */
+function takeFrom<J extends Job>(jobs: J[], options: LaneOptions<J>): () => Call | undefined {
+  let open = 0;
+  return () => {
+    if (jobs.length === 0 || (options.merges && open > 0 && jobs.length < options.maxBatch)) return undefined;
+    const [batch, rest] = split([...jobs], options);
+    jobs.splice(0, jobs.length, ...rest);
+    open++;
+    return async () => {
+      await options.send(batch);
+      open--;
+    };
+  };
 }
 
-/** Sends the calls of one request's drain, six at a time; the promises all belong to that request. */
-async function sendOwn(calls: Call[]): Promise<void> {
-  const worker = async (): Promise<void> => {
-    for (let call = calls.shift(); call; call = calls.shift()) await call();
-  };
-  await Promise.all(Array.from({ length: Math.min(MAX_OPEN, calls.length) }, worker));
+/** Starts a request's calls while there is room; the promises all belong to that request. */
+function pump(party: Party): void {
+  for (const take of party.takes) {
+    for (let call = party.open < MAX_OPEN ? take() : undefined; call; call = party.open < MAX_OPEN ? take() : undefined) {
+      party.open++;
+      void call().then(() => {
+        party.open--;
+        pump(party);
+      });
+    }
+  }
 }
 
 /** The jobs of the next call and those left for later; a key that may not be repeated waits for the call after it. */

@@ -8,7 +8,7 @@
 import type { Flight } from "./chain.ts";
 import type { Core } from "./core.ts";
 import type { Owner } from "./envelope.ts";
-import type { Operation } from "./flight.ts";
+import type { Call, Operation } from "./flight.ts";
 import { fullKey } from "./key.ts";
 import type { LocalSpace, LocalTier } from "./local/local-tier.ts";
 import type { NodeSpec } from "./node-spec.ts";
@@ -60,6 +60,12 @@ export interface Chain {
   readonly capMs: number;
 }
 
+/** An operation that replaces an entry, and whether something fenced its key since it began. */
+export interface Mark {
+  fenced: boolean;
+  readonly call: Call;
+}
+
 /** A node in a cache, under one prefix. Everything isolate-local is kept here, so two nodes never meet. */
 export interface Binding {
   readonly core: Core;
@@ -77,8 +83,10 @@ export interface Binding {
   readonly refreshes: Map<string, Refresh>;
   /** The last `set` of a key that still runs, for call order. */
   readonly turns: Map<string, Operation<object>>;
+  /** The last operation that replaces a key's entry and was not fenced; one is enough, as each fences those before it. */
+  readonly marks: Map<string, Mark>;
   /** Keys that miss and wait for a common `loadAll`. */
-  loading: { readonly at: number; readonly flights: Flight[] } | undefined;
+  loading: Flight[] | undefined;
 }
 
 /** The full key of a node's key under the binding's prefix. */

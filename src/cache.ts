@@ -1,6 +1,6 @@
 /**
- * The cache: the story of every call. A read probes the local tiers (`local-probe.ts`), then joins the key's flight or leads
- * one (`arrive.ts`); a flight reads the remote tiers (`chain.ts`), asks the source (`load.ts`), and stores what it found
+ * The cache: the story of every call. A read (`read.ts`) probes the local tiers (`local-probe.ts`), then joins the key's
+ * flight or leads one (`arrive.ts`); a flight reads the remote tiers (`chain.ts`), asks the source (`load.ts`), and stores what it found
  * (`settle.ts`). `set`, `refresh` and `invalidate` change what the tiers hold (`replace.ts`, `refresh.ts`). What all views of
  * a cache share is in `core.ts`.
  *
@@ -8,23 +8,22 @@
  */
 
 import { runtime as host } from "#runtime";
-import { abortable } from "./abort.ts";
-import { handOut, lookUp, lookUpEntry, missing, take, takeEntry, unanswered, valuesOf } from "./answer.ts";
-import { arrive, arriveAll, callBy } from "./arrive.ts";
+import { handOut, takeEntry } from "./answer.ts";
+import { callBy } from "./arrive.ts";
 import type { Ask, Caller } from "./arrive.ts";
 import type { OwnLoader } from "./chain.ts";
 import { fullKeyOf } from "./binding.ts";
 import { closedError, Core } from "./core.ts";
 import type { Binding } from "./binding.ts";
 import { describe, toMs } from "./duration.ts";
-import { ageMs } from "./entry.ts";
 import { checkPrefix, fullKey } from "./key.ts";
 import { peek, probe } from "./local-probe.ts";
-import { refresh } from "./refresh.ts";
+import { fly, loadAnew, lookUpAll, read, readAll, readAllWith, readWith } from "./read.ts";
 import { invalidate, set } from "./replace.ts";
 import { targetOf } from "./tier-calls.ts";
 import type { Runtime } from "./runtime.ts";
 import { Scope } from "./scope.ts";
+import type { Work } from "./scope.ts";
 import { createCounters, snapshot } from "./stats.ts";
 import { createToken } from "./token.ts";
 import type {
@@ -106,19 +105,20 @@ class View implements Caller {
 
   get(reference: AnyReference, options?: OneReadOptions): Promise<unknown> {
     try {
-      if (options !== undefined) return this.readWith(this.askFor(reference, options.load), options);
+      if (options !== undefined) return readWith(this, this.askFor(reference, options.load), options);
       const binding = this.bindingOf(reference);
       const hit = probe(binding, reference.key);
       if (hit !== undefined) return Promise.resolve(takeEntry(binding, hit));
-      return this.fly(this.askFor(reference, undefined));
+      return fly(this, this.askFor(reference, undefined));
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  getAll(references: readonly AnyReference[]): Promise<unknown[]> {
+  getAll(references: readonly AnyReference[], options?: ReadOptions): Promise<unknown[]> {
     try {
-      return this.readAll(this.asksFor(references));
+      const asks = this.asksFor(references);
+      return options === undefined ? readAll(this, asks) : readAllWith(this, asks, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -131,16 +131,7 @@ class View implements Caller {
   }
 
   async lookupAll(references: readonly AnyReference[]): Promise<LookupResult<unknown>[]> {
-    const asks = this.asksFor(references);
-    const entries = asks.map(({ binding, reference }) => probe(binding, reference.key));
-    const arrivals = await arriveAll(this, missing(asks, entries));
-    let next = 0;
-    return asks.map(({ binding, reference }, index) => {
-      const entry = entries[index];
-      if (entry) return lookUpEntry(binding, reference.key, entry);
-      const { outcome, collapsed } = arrivals[next++] ?? unanswered();
-      return lookUp(binding, outcome, collapsed);
-    });
+    return lookUpAll(this, this.asksFor(references));
   }
 
   peek(reference: AnyReference): unknown {
@@ -154,6 +145,7 @@ class View implements Caller {
   }
 
   async setAll(entries: readonly (readonly [AnyReference, unknown])[]): Promise<void> {
+    if (!isList(entries) || !entries.every(isList)) throw new TypeError(`setAll: expected a list of [reference, value], got ${describe(entries)}`);
     for (const [reference] of entries) this.bindingOf(reference);
     const settled = await Promise.allSettled(entries.map(([reference, value]) => this.setOne(reference, value, undefined)));
     for (const result of settled) if (result.status === "rejected") throw result.reason;
@@ -177,13 +169,13 @@ class View implements Caller {
   }
 
   memoize<Args extends readonly unknown[]>(toNode: (...args: Args) => AnyReference, fn: (...args: Args) => unknown): unknown {
-    if (typeof toNode !== "function") throw new TypeError(`memoize: toNode must be a node or a function that gives a reference, got ${describe(toNode)}`);
-    if (typeof fn !== "function") throw new TypeError(`memoize: fn must be a function, got ${describe(fn)}`);
+    for (const [name, value] of Object.entries({ toNode, fn }))
+      if (typeof value !== "function") throw new TypeError(`memoize: ${name} must be a function, got ${describe(value)}`);
     const bound = (args: Args): Ask => this.askFor(toNode(...args), () => fn(...args));
-    return Object.assign(async (...args: Args) => this.read(bound(args)), {
+    return Object.assign(async (...args: Args) => read(this, bound(args)), {
       invalidate: async (...args: Args) => this.invalidate(toNode(...args)),
       refresh: async (...args: Args) => this.refreshBy(bound(args)),
-      all: async (calls: readonly Args[]) => this.readAll(calls.map(bound)),
+      all: async (calls: readonly Args[]) => readAll(this, calls.map(bound)),
     });
   }
 
@@ -216,19 +208,18 @@ class View implements Caller {
   with(options: ScopeOptions<unknown>): View {
     const { waitUntil, prefix } = options;
     if (prefix !== undefined) checkPrefix(prefix);
-    const scope = new Scope(waitUntil ?? this.scope.waitUntil, "env" in options ? options.env : this.scope.env);
+    const scope = new Scope(waitUntil ?? this.scope.waitUntil, options.env === undefined ? this.scope.env : options.env, this.scope);
     return new View(this.core, scope, prefix ?? this.prefix);
   }
 
   flush(): Promise<void> {
-    const budgetMs = this.core.remotes().reduce((most, storage) => Math.max(most, storage.budgetMs), 1);
-    return this.scope.idle(this.core.clock, budgetMs);
+    return this.flushed(this.scope.own);
   }
 
   async close(): Promise<void> {
     this.core.closed = true;
-    await this.flush();
-    for (const { storage } of this.core.remotes()) await storage.close?.();
+    await this.flushed(this.scope.all);
+    await this.core.storages.close();
   }
 
   // ---- reading
@@ -257,40 +248,14 @@ class View implements Caller {
     return Array.from(references, (reference) => this.askFor(reference, undefined));
   }
 
-  private async read(ask: Ask): Promise<unknown> {
-    const entry = probe(ask.binding, ask.reference.key);
-    const young = entry && ageMs(entry.createdAt, this.core.clock.now()) <= ask.maxAgeMs;
-    return young ? takeEntry(ask.binding, entry) : this.fly(ask);
-  }
-
-  /** Past the local tiers: joins the key's flight, or leads it. */
-  private fly(ask: Ask): Promise<unknown> {
-    return arrive(this, ask, take);
-  }
-
-  private readWith(ask: Ask, { signal, bypass, maxAge }: OneReadOptions): Promise<unknown> {
-    const maxAgeMs = toMs(maxAge ?? null, "get: maxAge") ?? Number.POSITIVE_INFINITY;
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    const answer = bypass ? this.bypass(ask) : this.read({ ...ask, maxAgeMs });
-    return signal ? abortable(answer, signal) : answer;
-  }
-
-  /** Skips every tier, loads and stores: a refresh that counts as a request. */
-  private async bypass(ask: Ask): Promise<unknown> {
-    try {
-      return await this.refreshBy(ask);
-    } finally {
-      ask.binding.counters.missCount++;
-    }
-  }
-
-  private readAll(asks: readonly Ask[]): Promise<unknown[]> {
-    const entries = asks.map(({ binding, reference }) => probe(binding, reference.key));
-    if (!entries.includes(undefined)) return Promise.resolve(valuesOf(asks, entries, []));
-    return arriveAll(this, missing(asks, entries)).then((arrivals) => valuesOf(asks, entries, arrivals));
-  }
-
   // ---- changing
+
+  private flushed(work: Work): Promise<void> {
+    return work.idle(
+      this.core.clock,
+      this.core.storages.remotes().reduce((most, { budgetMs }) => Math.max(most, budgetMs), 1),
+    );
+  }
 
   private async setOne(reference: AnyReference, value: unknown, options: SetOptions | undefined): Promise<void> {
     const binding = this.bindingOf(reference);
@@ -304,16 +269,10 @@ class View implements Caller {
     }
   }
 
-  private async refreshBy({ binding, reference, loader }: Ask): Promise<unknown> {
-    this.core.sweep(binding);
-    this.scope.begin();
-    try {
-      const refreshed = await refresh(callBy(this), targetOf(binding, reference), this.scope.env, loader);
-      if (!refreshed.ok) throw refreshed.error;
-      return handOut(binding, refreshed.found.value);
-    } finally {
-      this.scope.end();
-    }
+  private async refreshBy(ask: Ask): Promise<unknown> {
+    const { found, failure } = await loadAnew(this, ask);
+    if (failure) throw failure.error;
+    return found && handOut(ask.binding, found.value);
   }
 }
 

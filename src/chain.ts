@@ -74,6 +74,10 @@ export class Flight extends Operation<Outcome> implements ReadJob {
   readonly scope: Scope;
   readonly loader: OwnLoader | undefined;
   readonly startedAt: number;
+  /** Its place in the order in which flights began and were asked for. */
+  readonly birth: number;
+  /** The flight that took over from this one, for those who still wait for it. */
+  heir: Flight | undefined = undefined;
   readonly captures: (Capture | undefined)[] = [];
   /** Older copies are no answer to this flight. */
   maxAgeMs: number = Number.POSITIVE_INFINITY;
@@ -103,6 +107,11 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     this.scope = scope;
     this.loader = loader;
     this.startedAt = binding.core.clock.monotonic();
+    this.birth = ++binding.core.births;
+  }
+
+  get owner(): object {
+    return this.call;
   }
 
   get env(): unknown {

@@ -25,9 +25,13 @@ export const systemClock: Clock = {
   clearTimeout: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
 };
 
-/** The host's clock with parts replaced. A clock that is given keeps its `this`. */
+/** The host's clock with parts replaced. A clock that is given keeps its `this`. @throws TypeError for a part that is no function. */
 export function clockFrom(parts: Partial<Clock> | undefined): Clock {
   if (!parts) return systemClock;
+  for (const part of ["now", "monotonic", "setTimeout", "clearTimeout"] as const) {
+    if (parts[part] !== undefined && typeof parts[part] !== "function")
+      throw new TypeError(`createCache: clock.${part} must be a function, got ${typeof parts[part]}`);
+  }
   return {
     now: () => (parts.now ? parts.now() : systemClock.now()),
     monotonic: () => (parts.monotonic ? parts.monotonic() : systemClock.monotonic()),

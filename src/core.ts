@@ -10,7 +10,7 @@ import type { Binding, Chain, LocalEntry, LocalPart, RemotePart } from "./bindin
 import { clockFrom } from "./clock.ts";
 import type { Clock } from "./clock.ts";
 import { createDeadlines } from "./deadlines.ts";
-import type { Deadlines, Due } from "./deadlines.ts";
+import type { Deadlines } from "./deadlines.ts";
 import { describe } from "./duration.ts";
 import { createOwner } from "./envelope.ts";
 import { CacheError } from "./errors.ts";
@@ -18,20 +18,19 @@ import { createEmitter } from "./events.ts";
 import type { Emitter } from "./events.ts";
 import { Call } from "./flight.ts";
 import type { CallHost } from "./flight.ts";
-import { checkPrefix, generationKey, keyDigest, MIN_KEY_BYTES } from "./key.ts";
+import { checkPrefix, generationKey, keyDigest } from "./key.ts";
 import type { LocalSpace, LocalTier } from "./local/local-tier.ts";
+import { readFields } from "./node-spec.ts";
 import { specOf } from "./node.ts";
-import { createRemoteStorage } from "./remote-storage.ts";
-import type { RemoteHost, RemoteStorage, Revision } from "./remote-storage.ts";
+import type { RemoteHost, Revision } from "./remote-storage.ts";
 import type { Runtime } from "./runtime.ts";
 import { createCounters, tierCounters } from "./stats.ts";
 import type { NodeCounters } from "./stats.ts";
-import { budgetOf } from "./storage-guard.ts";
-import type { Storage } from "./storage.ts";
-import type { CreateCacheOptions, GuardOptions, NodeInfo, StorageOption } from "./types.ts";
+import { isLocal, Storages } from "./storages.ts";
+import type { CreateCacheOptions, NodeInfo, StorageOption } from "./types.ts";
 
+const CACHE_FIELDS = ["prefix", "storages", "waitUntil", "env", "onEvent", "clock", "guard"];
 const DEFAULT_PREFIX = "cacheme";
-const STRIPES = 1_024;
 const WEAK_FIRST_MS = 5 * 60_000;
 const MAX_MISMATCHES = 1_000;
 const SWEEP_ABOVE = 256;
@@ -49,17 +48,14 @@ export class Core implements RemoteHost, CallHost {
   readonly sharedCall: Call | undefined;
   readonly revision: Revision = { value: 0 };
   readonly prefix: string;
+  readonly storages: Storages;
   closed = false;
+  /** Counts flights, so that "began before" does not depend on a clock. */
+  births = 0;
   /** Whether a key was read or written yet. */
   used = false;
-  private readonly guard: GuardOptions | undefined;
-  private readonly options: Map<string, StorageOption>;
-  private readonly opened = new Map<string, LocalTier | RemoteStorage>();
   private readonly bindings = new Map<string, Map<NodeInfo, Binding>>();
   private readonly counters = new Map<string, NodeCounters>();
-  // Counts fences by a hash of the key: a bounded memory in which two keys may share a count. A `set` that shares one with
-  // a fenced key gives up its local copy, which costs a read and harms nothing.
-  private readonly fences = new Uint32Array(STRIPES);
   private readonly deadlines = new Map<number, Deadlines>();
   private readonly mismatches = new Set<string>();
   private toldOfWaitUntil = false;
@@ -67,32 +63,18 @@ export class Core implements RemoteHost, CallHost {
   constructor(runtime: Runtime, options: CreateCacheOptions<string, unknown>) {
     this.runtime = runtime;
     this.requestScoped = runtime.requestScoped;
+    readFields(options, CACHE_FIELDS, "createCache");
     this.clock = clockFrom(options.clock);
     this.turnTime = (options.clock?.monotonic ? undefined : runtime.turnTime) ?? (() => this.clock.monotonic());
     this.sharedCall = runtime.requestScoped ? undefined : new Call(this, undefined);
     this.emitter = createEmitter(readFunction(options.onEvent, "onEvent"));
     this.prefix = options.prefix ?? DEFAULT_PREFIX;
     checkPrefix(this.prefix);
-    if (typeof options.storages !== "object" || options.storages === null)
-      throw new TypeError(`createCache: storages must be an object, got ${describe(options.storages)}`);
-    this.guard = options.guard;
-    this.options = new Map(Object.entries(options.storages));
-    for (const [name, storage] of this.options) this.checkStorage(name, storage);
-  }
-
-  /** @throws TypeError for what is neither a storage, a local tier nor a function. */
-  checkStorage(name: string, storage: unknown): void {
-    if (name === "load") throw new TypeError(`createCache: a storage cannot be named "load", because lookup().source uses that word for the source`);
-    if (typeof storage === "function") return;
-    if (!isLocal(storage) && !isStorage(storage))
-      throw new TypeError(`createCache: storages[${describe(name)}] must be a storage, local() or a function that makes one, got ${describe(storage)}`);
-    if (!isLocal(storage)) budgetOf(storage, this.guard);
+    this.storages = new Storages(this, options.storages, options.guard);
   }
 
   register(name: string, storage: StorageOption): void {
-    this.checkStorage(name, storage);
-    this.options.set(name, storage);
-    this.opened.delete(name);
+    this.storages.register(name, storage);
     for (const bound of this.bindings.values()) for (const binding of bound.values()) this.bindChain(binding);
   }
 
@@ -114,7 +96,7 @@ export class Core implements RemoteHost, CallHost {
       core: this,
       spec,
       owner: createOwner(spec.name, spec.version, prefix),
-      counters: this.countersOf(spec.name),
+      counters: this.counters.get(spec.name) ?? createCounters(),
       chain: { locals: [], remotes: [], capMs: 0 },
       nearest: undefined,
       nearestCounters: undefined,
@@ -122,21 +104,14 @@ export class Core implements RemoteHost, CallHost {
       flights: new Map(),
       refreshes: new Map(),
       turns: new Map(),
+      marks: new Map(),
       loading: undefined,
     };
     this.bindChain(binding);
+    this.counters.set(spec.name, binding.counters);
     this.boundUnder(prefix).set(node, binding);
     this.used = true;
     return binding;
-  }
-
-  countersOf(node: string): NodeCounters {
-    let counters = this.counters.get(node);
-    if (!counters) {
-      counters = createCounters();
-      this.counters.set(node, counters);
-    }
-    return counters;
   }
 
   /** Counters of the nodes served, by name. */
@@ -154,18 +129,14 @@ export class Core implements RemoteHost, CallHost {
     return all.reduce((sum, { flights, refreshes, turns }) => sum + flights.size + refreshes.size + turns.size, 0);
   }
 
-  /** Ends `due` in time; all that may take equally long shares a timer. */
-  limit(due: Due, ms: number): void {
+  /** The deadlines of things that all may take this long; they share a timer. */
+  deadlinesOf(ms: number): Deadlines {
     let queue = this.deadlines.get(ms);
     if (!queue) {
       queue = createDeadlines(this.clock);
       this.deadlines.set(ms, queue);
     }
-    queue(due);
-  }
-
-  remotes(): RemoteStorage[] {
-    return [...this.opened.values()].flatMap((opened) => (isLocal(opened) ? [] : [opened]));
+    return queue;
   }
 
   /** Cuts off what runs for a key: it may still answer its callers, but stores nothing, and nobody joins it. */
@@ -175,8 +146,13 @@ export class Core implements RemoteHost, CallHost {
       flight.fenced = true;
       binding.flights.delete(key);
     }
-    const stripe = this.stripe(key);
-    this.fences[stripe] = (this.fences[stripe] ?? 0) + 1;
+    // The load of a refresh may be older than this fence: flights of later callers must not share it.
+    const refreshing = binding.refreshes.get(key);
+    if (refreshing) refreshing.load = undefined;
+    const mark = binding.marks.get(key);
+    if (!mark) return;
+    mark.fenced = true;
+    binding.marks.delete(key);
   }
 
   /** Reports two nodes that use one full key, once for each pair. */
@@ -194,25 +170,14 @@ export class Core implements RemoteHost, CallHost {
   sweep(binding: Binding): void {
     if (!this.requestScoped) return;
     const now = this.clock.monotonic();
-    for (const table of [binding.flights, binding.refreshes, binding.turns]) {
+    for (const table of [binding.flights, binding.refreshes, binding.turns, binding.marks]) {
       if (table.size < SWEEP_ABOVE) continue;
       let looked = 0;
-      for (const [key, operation] of table) {
-        if (operation.call.silent(now)) table.delete(key);
+      for (const [key, { call }] of table) {
+        if (call.silent(now)) table.delete(key);
         if (++looked >= SWEEP_STEP) break;
       }
     }
-  }
-
-  /** A number that changes when the key is fenced. */
-  mark(key: string): number {
-    return this.fences[this.stripe(key)] ?? 0;
-  }
-
-  private stripe(key: string): number {
-    let hash = key.length;
-    for (let i = 0; i < key.length && i < 64; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-    return (hash >>> 8) & (STRIPES - 1);
   }
 
   lacksWaitUntil(): void {
@@ -227,7 +192,7 @@ export class Core implements RemoteHost, CallHost {
     const locals: LocalPart[] = [];
     const remotes: RemotePart[] = [];
     for (const { storage: name, ttlMs: ttl } of spec.caches) {
-      const storage = this.open(name, spec.name);
+      const storage = this.storages.open(name, spec.name);
       if (isLocal(storage) && remotes.length > 0)
         throw new TypeError(`node ${describe(spec.name)}: the local tier ${describe(name)} must stand left of the remote ones`);
       if (ttl === 0) continue;
@@ -241,30 +206,6 @@ export class Core implements RemoteHost, CallHost {
     binding.nearest = locals[0]?.space;
     binding.nearestCounters = locals[0]?.counters;
     this.reportWeakFirst(spec.name, remotes);
-  }
-
-  private open(name: string, node: string): LocalTier | RemoteStorage {
-    const opened = this.opened.get(name);
-    if (opened) return opened;
-    const option = this.options.get(name);
-    if (!option)
-      throw new TypeError(
-        `node ${describe(node)}: unknown storage ${describe(name)}; this cache has ${[...this.options.keys()].map(describe).join(", ") || "none"}`,
-      );
-    const storage = typeof option === "function" ? option() : option;
-    if (typeof option === "function") this.checkStorage(name, storage);
-    const made = isLocal(storage) ? storage : this.wrap(name, storage);
-    this.opened.set(name, made);
-    return made;
-  }
-
-  private wrap(name: string, storage: Storage): RemoteStorage {
-    const { traits } = storage;
-    if (this.requestScoped && traits.scope === "request")
-      throw new TypeError(`storage ${describe(name)} holds sockets, which on this runtime belong to one request; use one that speaks HTTP`);
-    if (traits.maxKeyBytes !== undefined && traits.maxKeyBytes < MIN_KEY_BYTES)
-      throw new TypeError(`storage ${describe(name)}: maxKeyBytes must be at least ${MIN_KEY_BYTES}, got ${traits.maxKeyBytes}`);
-    return createRemoteStorage(this, name, storage, budgetOf(storage, this.guard));
   }
 
   private reportWeakFirst(node: string, remotes: readonly RemotePart[]): void {
@@ -284,18 +225,6 @@ function spaceIn(tier: LocalTier, before: Chain): LocalSpace<LocalEntry> {
 /** What every call rejects with after `close`. */
 export function closedError(): CacheError {
   return new CacheError("ERR_CLOSED", "the cache was closed");
-}
-
-function isLocal(storage: unknown): storage is LocalTier {
-  return typeof storage === "object" && storage !== null && "kind" in storage && storage.kind === "local";
-}
-
-function isStorage(storage: unknown): storage is Storage {
-  if (typeof storage !== "object" || storage === null) return false;
-  const { name, traits, read, write, remove, raise } = storage as Partial<Record<keyof Storage, unknown>>;
-  return (
-    typeof name === "string" && typeof traits === "object" && traits !== null && [read, write, remove, raise].every((method) => typeof method === "function")
-  );
 }
 
 function readFunction<F>(value: F | undefined, option: string): F | undefined {

@@ -18,13 +18,19 @@ export interface Due {
   expire(): void;
 }
 
-/** Adds what has to end within the queue's time from now. */
-export type Deadlines = (due: Due) => void;
-
 /** A queue of things that all may take equally long. */
+export interface Deadlines {
+  /** Something began that has to end in time. */
+  add(due: Due): void;
+  /** Something ended by itself, and said so in `over`. The timer goes when nothing is left, as it would keep a process alive. */
+  ended(): void;
+}
+
+/** Makes a queue. */
 export function createDeadlines(clock: Clock): Deadlines {
   let queue: Due[] = [];
   let head = 0;
+  let live = 0;
   let timer: unknown;
 
   function arm(): void {
@@ -36,19 +42,29 @@ export function createDeadlines(clock: Clock): Deadlines {
     }
     const first = queue[head];
     if (first) timer = clock.setTimeout(run, Math.max(0, first.dueAt - clock.monotonic()));
-    else {
-      queue = [];
-      head = 0;
-    }
   }
   function run(): void {
     timer = undefined;
     const now = clock.monotonic();
-    for (let due = queue[head]; due && (due.over || due.dueAt <= now); due = queue[++head]) if (!due.over) due.expire();
-    arm();
-  }
-  return (due) => {
-    queue.push(due);
+    for (let due = queue[head]; due && (due.over || due.dueAt <= now); due = queue[head]) {
+      // First, as the last to expire empties the queue.
+      head++;
+      if (!due.over) due.expire();
+    }
     if (timer === undefined) arm();
+  }
+  return {
+    add(due) {
+      queue.push(due);
+      live++;
+      if (timer === undefined) arm();
+    },
+    ended() {
+      if (--live > 0) return;
+      if (timer !== undefined) clock.clearTimeout(timer);
+      timer = undefined;
+      queue = [];
+      head = 0;
+    },
   };
 }

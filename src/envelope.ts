@@ -159,13 +159,18 @@ export function decodeSlot(bytes: Uint8Array, owner: Owner, fullKey: string): De
   return { kind: "entry", times, costMs: view.getFloat32(36), generations, payload };
 }
 
-/** Whether the bytes from `start` to `end` are the UTF-8 form of `text`, without decoding them while all is ASCII. */
+/** Whether the bytes from `start` to `end` are the UTF-8 form of `text`; nothing is decoded, as much that is no UTF-8 decodes alike. */
 function isText(bytes: Uint8Array, start: number, end: number, text: string): boolean {
   const length = end - start;
   for (let i = 0; i < length; i++) {
     const byte = bytes[start + i] ?? 0;
-    if (byte > 0x7f || i >= text.length) return decoder.decode(bytes.subarray(start, end)) === text;
+    if (byte > 0x7f || i >= text.length) return isUtf8(bytes.subarray(start, end), text);
     if (byte !== text.charCodeAt(i)) return false;
   }
   return length === text.length;
+}
+
+function isUtf8(bytes: Uint8Array, text: string): boolean {
+  const own = encoder.encode(text);
+  return own.length === bytes.length && own.every((byte, index) => byte === bytes[index]);
 }

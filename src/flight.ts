@@ -68,6 +68,9 @@ interface Watch {
 /** How many loads of one node a call has open, and those that wait. */
 export interface Gate {
   open: number;
+  /** The first of `waiting` that was not started. */
+  next: number;
+  pumping: boolean;
   readonly waiting: ((release: () => void) => void)[];
 }
 

@@ -7,10 +7,9 @@
  * @module
  */
 
-import { STALE_DRAIN_MS } from "./batch.ts";
 import type { Flight, Found } from "./chain.ts";
 import type { Core } from "./core.ts";
-import type { Due } from "./deadlines.ts";
+import type { Deadlines, Due } from "./deadlines.ts";
 import { describe } from "./duration.ts";
 import { CacheError } from "./errors.ts";
 import { LOST, OVERDUE } from "./flight.ts";
@@ -54,7 +53,12 @@ export function noLoader(node: string): CacheError {
 /** A refresh is loading this key: its load began after whatever was in the tiers, so it is an answer, and it is stored by the refresh. */
 async function share(flight: Flight, running: Operation<Loaded>): Promise<void> {
   const loaded = await flight.call.follow(running, flight.binding.spec.hardTimeoutMs);
-  if (loaded === LOST || loaded === OVERDUE) return load(flight);
+  if (loaded === LOST || loaded === OVERDUE) {
+    // Else the same dead load would be found again, at once where the runtime rejects promises of ended requests.
+    const refreshing = flight.binding.refreshes.get(flight.key);
+    if (refreshing?.load === running) refreshing.load = undefined;
+    return load(flight);
+  }
   flight.stores = false;
   settleLoaded(flight, loaded);
 }
@@ -72,10 +76,11 @@ function gate(flight: Flight, invoke: (context: LoadContext<unknown>) => unknown
   if (!gates) return run(noop);
   let own = gates.get(flight.binding);
   if (!own) {
-    own = { open: 0, waiting: [] };
+    own = { open: 0, next: 0, pumping: false, waiting: [] };
     gates.set(flight.binding, own);
   }
-  enter(own, spec.loadConcurrency, run);
+  own.waiting.push(run);
+  pump(own, spec.loadConcurrency);
 }
 
 function noop(): void {
@@ -87,28 +92,38 @@ export function limitLoads(call: Call): void {
   call.gates = new Map();
 }
 
-function enter(own: Gate, limit: number, run: (release: () => void) => void): void {
-  if (own.open >= limit) return void own.waiting.push(run);
-  own.open++;
-  run(() => {
-    own.open--;
-    const next = own.waiting.shift();
-    if (next) enter(own, limit, next);
-  });
+/** Starts what waits while there is room. A load that ends at once makes room within its own start, so this never recurs. */
+function pump(own: Gate, limit: number): void {
+  if (own.pumping) return;
+  own.pumping = true;
+  while (own.open < limit) {
+    const run = own.waiting[own.next];
+    if (!run) break;
+    own.next++;
+    own.open++;
+    run(() => {
+      own.open--;
+      pump(own, limit);
+    });
+  }
+  own.pumping = false;
 }
 
 /** Collects the keys of one drain for one `loadAll`. */
 function queue(flight: Flight): void {
   const { binding } = flight;
   const { core } = binding;
-  const at = core.clock.monotonic();
-  if (binding.loading && !(core.requestScoped && at - binding.loading.at > STALE_DRAIN_MS)) return void binding.loading.flights.push(flight);
-  const mine = { at, flights: [flight] };
-  binding.loading = mine;
+  binding.loading ??= [];
+  const mine = binding.loading;
+  const place = mine.push(flight) - 1;
+  // One alarm a drain would do, were it not for requests that are killed before it goes off; see `requestLanes`.
+  if (place > 0 && !core.requestScoped) return;
   core.runtime.scheduleDrain(() => {
-    if (binding.loading === mine) binding.loading = undefined;
+    if (binding.loading !== mine) return;
+    binding.loading = undefined;
     const { maxLoadBatch } = binding.spec;
-    for (const group of byEnv(mine.flights)) for (let from = 0; from < group.length; from += maxLoadBatch) loadMany(group.slice(from, from + maxLoadBatch));
+    for (const group of byEnv(mine.slice(place)))
+      for (let from = 0; from < group.length; from += maxLoadBatch) loadMany(group.slice(from, from + maxLoadBatch));
   });
 }
 
@@ -133,15 +148,19 @@ function loadMany(flights: readonly Flight[]): void {
     first.env,
     (context) => spec.loadAll?.(params, context),
     (loaded) => {
-      const values = loaded.ok ? aligned(loaded.result, flights.length, spec.name) : loaded.result;
+      const list = loaded.ok ? aligned(loaded.result, flights.length, spec.name) : loaded.result;
       for (const [index, flight] of flights.entries()) {
-        const result: unknown = Array.isArray(values) ? values[index] : values;
-        const ok = Array.isArray(values) && !(result instanceof Error);
-        countLoad(counters, loaded.ms, ok, 1 / flights.length);
-        settleLoaded(flight, { ...loaded, ok, result });
+        const one = loaded.ok && Array.isArray(list) ? elementOf(list[index], spec.name) : { ok: false, result: list };
+        countLoad(counters, loaded.ms, one.ok, 1 / flights.length);
+        settleLoaded(flight, { ...loaded, ...one });
       }
     },
   );
+}
+
+/** One key's part of what `loadAll` gave; an `Error` is that key's failure. */
+function elementOf(result: unknown, node: string): Result {
+  return result instanceof Error ? { ok: false, result } : resultOf(result, node);
 }
 
 /** The list that `loadAll` owes, or the error that all its keys get. */
@@ -171,14 +190,16 @@ function settleLoaded(flight: Flight, loaded: Loaded): void {
 export function execute(core: Core, spec: NodeSpec, env: unknown, invoke: (context: LoadContext<unknown>) => unknown, done: (loaded: Loaded) => void): void {
   const run = new Execution(core, spec, env, done);
   let result: unknown;
+  let pending: Promise<unknown> | undefined;
   try {
     result = invoke(run);
+    pending = isThenable(result) ? Promise.resolve(result) : undefined;
   } catch (error) {
     return run.end(false, error);
   }
-  if (!isThenable(result)) return run.end(true, result);
+  if (!pending) return run.end(true, result);
   run.limit();
-  Promise.resolve(result).then(
+  pending.then(
     (value) => run.end(true, value),
     (error: unknown) => run.end(false, error),
   );
@@ -195,6 +216,7 @@ class Execution implements LoadContext<unknown>, Due {
   private readonly createdAt: number;
   private readonly since: number;
   private timer: unknown = undefined;
+  private deadlines: Deadlines | undefined = undefined;
   private controller: AbortController | undefined = undefined;
   private aborted = false;
 
@@ -220,7 +242,10 @@ class Execution implements LoadContext<unknown>, Due {
   limit(): void {
     const { core, spec } = this;
     if (core.requestScoped) this.timer = core.clock.setTimeout(() => this.expire(), spec.hardTimeoutMs);
-    else core.limit(this, spec.hardTimeoutMs);
+    else {
+      this.deadlines = core.deadlinesOf(spec.hardTimeoutMs);
+      this.deadlines.add(this);
+    }
   }
 
   expire(): void {
@@ -235,8 +260,9 @@ class Execution implements LoadContext<unknown>, Due {
     this.over = true;
     const { core, spec, createdAt, since } = this;
     if (this.timer !== undefined) core.clock.clearTimeout(this.timer);
-    const error = ok ? unshareable(result, spec.name) : undefined;
-    this.done({ ok: ok && !error, result: error ?? result, createdAt, since, ms: core.clock.monotonic() - since });
+    this.deadlines?.ended();
+    const checked = ok ? resultOf(result, spec.name) : { ok, result };
+    this.done({ ...checked, createdAt, since, ms: core.clock.monotonic() - since });
   }
 }
 
@@ -244,12 +270,29 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
 
-const UNSHAREABLE = new Set(["Response", "Request", "ReadableStream", "WritableStream", "TransformStream", "Promise", "WebSocket"]);
+const UNSHAREABLE = ["Response", "Request", "ReadableStream", "WritableStream", "TransformStream", "Promise", "WebSocket"] as const;
 
-/** Only plain data may be shared between requests: a body can be read once, and by the request that fetched it. */
-function unshareable(value: unknown, node: string): CacheError | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
-  const tag: unknown = Reflect.get(value, Symbol.toStringTag);
-  if (typeof tag !== "string" || !UNSHAREABLE.has(tag)) return undefined;
-  return new CacheError("ERR_SERIALIZE", `node ${describe(node)}: load gave a ${tag}, which cannot be shared; read its body and return plain data`);
+/** By its tag, which also holds for objects of another realm; on Workers with a compatibility date before 2024-09-26 classes have none. */
+function isA(value: object, name: string): boolean {
+  const type: unknown = Reflect.get(globalThis, name);
+  return Reflect.get(value, Symbol.toStringTag) === name || (typeof type === "function" && value instanceof type);
+}
+
+interface Result {
+  readonly ok: boolean;
+  readonly result: unknown;
+}
+
+/** A value, if it may be shared between requests: a body can be read once, and by the request that fetched it. */
+function resultOf(value: unknown, node: string): Result {
+  if (typeof value !== "object" || value === null) return { ok: true, result: value };
+  try {
+    const tag = isThenable(value) ? "Promise" : UNSHAREABLE.find((name) => isA(value, name));
+    if (tag === undefined) return { ok: true, result: value };
+    const message = `node ${describe(node)}: load gave a ${tag}, which cannot be shared; read its body and return plain data`;
+    return { ok: false, result: new CacheError("ERR_SERIALIZE", message) };
+  } catch (error) {
+    // A proxy whose traps throw, say: what cannot be looked at is the loader's failure.
+    return { ok: false, result: error };
+  }
 }

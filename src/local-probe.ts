@@ -6,7 +6,9 @@
  * @module
  */
 
+import type { Ask } from "./arrive.ts";
 import type { Binding, LocalEntry } from "./binding.ts";
+import { ageMs } from "./entry.ts";
 
 /** The fresh local entry of a key, counted as a hit or a miss of the tiers asked. */
 export function probe(binding: Binding, key: string): LocalEntry | undefined {
@@ -20,6 +22,13 @@ export function probe(binding: Binding, key: string): LocalEntry | undefined {
   }
   nearestCounters.missCount++;
   return binding.chain.locals.length > 1 ? probeFurther(binding, key, now) : undefined;
+}
+
+/** The fresh local entry of what is asked, unless it is too old for this caller. */
+export function young({ binding, reference, maxAgeMs }: Ask): LocalEntry | undefined {
+  const entry = probe(binding, reference.key);
+  if (entry === undefined || maxAgeMs === Number.POSITIVE_INFINITY) return entry;
+  return ageMs(entry.createdAt, binding.core.clock.now()) <= maxAgeMs ? entry : undefined;
 }
 
 /** The fresh local entry of a key; counts nothing and is no access. */

@@ -13,14 +13,17 @@ import type { Call } from "./flight.ts";
 import { keyDigest } from "./key.ts";
 import { execute, noLoader } from "./load.ts";
 import type { Loaded } from "./load.ts";
-import { beginReplacing, finishReplacing, invalidate, prepare, writeError } from "./replace.ts";
+import { abandonReplacing, beginReplacing, finishReplacing, invalidate, prepare, writeError } from "./replace.ts";
 import { serializeError } from "./settle.ts";
 import type { Payload } from "./settle.ts";
 import { countLoad } from "./stats.ts";
 import type { Target } from "./tier-calls.ts";
 
-/** What a refresh ends with. */
-export type Refreshed = { readonly ok: true; readonly found: Found } | { readonly ok: false; readonly error: unknown };
+/** What a refresh ends with: what was loaded, and what went wrong. Both, if a tier failed after the load. */
+export interface Refreshed {
+  readonly found?: Found | undefined;
+  readonly failure?: { readonly error: unknown } | undefined;
+}
 
 /** One refresh of one key. One runs and one waits; whoever comes later shares the one that waits. */
 export class Refresh extends Operation<Refreshed> {
@@ -63,7 +66,7 @@ async function run(mine: Refresh, target: Target, env: unknown, own: OwnLoader |
   try {
     refreshed = await replaceByLoad(mine, target, env, own);
   } catch (error) {
-    refreshed = { ok: false, error };
+    refreshed = { failure: { error } };
   }
   if (binding.refreshes.get(key) === mine) {
     if (mine.next) binding.refreshes.set(key, mine.next);
@@ -77,10 +80,13 @@ async function run(mine: Refresh, target: Target, env: unknown, own: OwnLoader |
 async function replaceByLoad(mine: Refresh, target: Target, env: unknown, own: OwnLoader | undefined): Promise<Refreshed> {
   const { binding } = target;
   const { spec } = binding;
-  if (!own && !spec.load && !spec.loadAll) return { ok: false, error: noLoader(spec.name) };
-  const begun = await beginReplacing(target);
+  if (!own && !spec.load && !spec.loadAll) return { failure: { error: noLoader(spec.name) } };
+  const begun = await beginReplacing(mine.call, target);
   const loaded = await loadOnce(mine, target, env, own);
-  if (!loaded.ok) return { ok: false, error: loaded.result };
+  if (!loaded.ok) {
+    abandonReplacing(target, begun);
+    return { failure: { error: loaded.result } };
+  }
   const { createdAt, since, ms } = loaded;
   const found = (value: unknown): Found => ({
     ok: true,
@@ -99,12 +105,14 @@ async function replaceByLoad(mine: Refresh, target: Target, env: unknown, own: O
   } catch (error) {
     // As on every load: the value is answered, not stored, and reported. What it was to replace goes.
     binding.core.emitter.emit({ type: "not-stored", node: spec.name, key: keyDigest(target.key), reason: "serializer", error: serializeError(error, spec) });
-    await invalidate([target]);
-    return { ok: true, found: found(loaded.result) };
+    const cleared = await invalidate([target]).then(
+      () => undefined,
+      (failed: unknown) => ({ error: failed }),
+    );
+    return { found: found(loaded.result), failure: cleared };
   }
   const failed = await finishReplacing(target, begun, { found: found(prepared.value), payload: prepared.payload, ttlMs: Number.POSITIVE_INFINITY });
-  if (failed.size > 0) return { ok: false, error: writeError("refresh", failed) };
-  return { ok: true, found: found(prepared.value) };
+  return { found: found(prepared.value), failure: failed.size > 0 ? { error: writeError("refresh", failed) } : undefined };
 }
 
 /** Runs the loader once, where flights that found nothing can see it. */

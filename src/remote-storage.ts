@@ -62,6 +62,7 @@ export interface RemoteHost {
 
 /** A guarded, batching storage. */
 export interface RemoteStorage {
+  readonly name: string;
   readonly storage: Storage;
   readonly budgetMs: number;
   /** Conditional writes, and with them tombstones and generations. */
@@ -85,7 +86,7 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
   const conditional = traits.conditional === true;
   const maxBatch = traits.maxBatch ?? Number.POSITIVE_INFINITY;
   const known = new Map<string, Known>();
-  const lanes = createLanes(host.runtime, clock);
+  const lanes = createLanes(host.runtime);
   let order = 0;
   // Set while the last call to end ran out of its budget. Jobs that waited for such a call have spent their own budget.
   let hangs = false;
@@ -124,11 +125,7 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     const missing = names.filter((_, index) => asRead[index] === undefined);
     const sentAt = ++order;
     try {
-      const made = await call(
-        "ensure",
-        missing,
-        (signal) => storage.ensure?.(missing, signal) ?? Promise.reject(new TypeError("a conditional storage needs ensure")),
-      );
+      const made = await call("ensure", missing, (signal) => storage.ensure?.(missing, signal) ?? Promise.resolve([]));
       checkLength(made, missing.length, name, "ensure");
       learn(missing, made, sentAt);
       let next = 0;
@@ -164,7 +161,7 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     const entries: WriteEntry[] = [];
     const sent: WriteJob[] = [];
     for (const job of jobs) {
-      const entry = job.prepare();
+      const entry = prepared(job);
       if (!entry) continue;
       entries.push(entry);
       sent.push(job);
@@ -181,6 +178,15 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     } catch (error) {
       const reported = report("write", error);
       for (const job of sent) job.failed(reported);
+    }
+  }
+
+  function prepared(job: WriteJob): WriteEntry | undefined {
+    try {
+      return job.prepare();
+    } catch (error) {
+      job.failed(wrap(error, name, "write", [job.storedKey]));
+      return undefined;
     }
   }
 
@@ -208,10 +214,11 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
   }
 
   const reads: Lane<ReadJob> = lanes.lane({ maxBatch, allowRepeats: true, send: sendReads });
-  const writes: Lane<WriteJob> = lanes.lane({ maxBatch, allowRepeats: false, send: sendWrites });
+  const writes: Lane<WriteJob> = lanes.lane({ maxBatch, allowRepeats: false, merges: true, send: sendWrites });
   const removes: Lane<RemoveJob> = lanes.lane({ maxBatch, allowRepeats: true, send: sendRemoves });
 
   return {
+    name,
     storage,
     budgetMs,
     conditional,

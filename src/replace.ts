@@ -13,7 +13,7 @@
 import type { Capture, Found } from "./chain.ts";
 import { deepFreeze } from "./clone.ts";
 import { fullKeyOf } from "./binding.ts";
-import type { Binding, Chain } from "./binding.ts";
+import type { Binding, Chain, Mark } from "./binding.ts";
 import { CacheError } from "./errors.ts";
 import { Operation } from "./flight.ts";
 import type { Call } from "./flight.ts";
@@ -73,19 +73,25 @@ export interface Replacement {
 export interface Beginning {
   readonly chain: Chain;
   readonly startedAt: number;
-  readonly mark: number;
+  readonly mark: Mark;
   readonly captures: readonly (Capture | undefined)[];
 }
 
 /** Fences, takes a mark, and reads the stamps and generations of all tiers at once. */
-export async function beginReplacing({ binding, key }: Target): Promise<Beginning> {
+export async function beginReplacing(call: Call, { binding, key }: Target): Promise<Beginning> {
   const { core, chain } = binding;
   const startedAt = core.clock.monotonic();
   core.fence(binding, key);
-  const mark = core.mark(key);
+  const mark: Mark = { fenced: false, call };
+  binding.marks.set(key, mark);
   const fullKey = fullKeyOf(binding, key);
   const captures = await Promise.all(chain.remotes.map(async (part) => capture(part, await storedKey(fullKey, part.storage.maxKeyBytes))));
   return { chain, startedAt, mark, captures };
+}
+
+/** Gives up before anything was written. */
+export function abandonReplacing({ binding, key }: Target, { mark }: Beginning): void {
+  if (binding.marks.get(key) === mark) binding.marks.delete(key);
 }
 
 /** Writes right to left, then locally. Answers the tiers that failed. */
@@ -115,7 +121,7 @@ export async function finishReplacing(target: Target, begun: Beginning, { found,
     refused ||= !tooLarge;
     if (!(await clear(part, target))) failed.add(part.name);
   }
-  const mine = core.mark(key) === begun.mark;
+  const mine = !begun.mark.fenced;
   core.fence(binding, key);
   if (refused) binding.counters.fencedCount++;
   if (mine && !refused && failed.size === 0) putLocal(target, begun, found, ttlMs);
@@ -127,7 +133,7 @@ function putLocal({ binding, key }: Target, begun: Beginning, found: Found, ttlM
   const { core, spec } = binding;
   const generations = sharedGenerations(binding, begun.captures);
   for (const part of begun.chain.locals) {
-    const entry = localEntry(core, part, { ...found, leftMs: Math.min(found.leftMs, ttlMs) }, generations);
+    const entry = localEntry(part, { ...found, leftMs: Math.min(found.leftMs, ttlMs) }, generations);
     try {
       part.space.set(key, entry, entry.freshUntil, core.clock.monotonic());
     } catch {
@@ -152,15 +158,17 @@ export async function set(call: Call, target: Target, value: unknown, ttlMs: num
   const { binding, key } = target;
   const { core } = binding;
   const preparing = prepare(binding, value);
+  preparing.catch(() => undefined);
   const turn = new Operation<object>(call);
   const before = binding.turns.get(key);
   binding.turns.set(key, turn);
   call.begin();
   try {
-    const prepared = await preparing;
+    // Those who come later wait for this turn alone, so it waits for the one before also when it has nothing to store.
     if (before) await call.follow(before, binding.chain.capMs);
+    const prepared = await preparing;
     const createdAt = core.clock.now();
-    const begun = await beginReplacing(target);
+    const begun = await beginReplacing(call, target);
     const found: Found = {
       ok: true,
       value: prepared.value,

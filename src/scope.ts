@@ -8,20 +8,11 @@ import type { Clock } from "./clock.ts";
 import { describe } from "./duration.ts";
 import type { WaitUntil } from "./types.ts";
 
-/** The part of a view that its calls share. */
-export class Scope {
-  readonly waitUntil: WaitUntil | undefined;
-  readonly env: unknown;
+/** Things that go on, and those who wait for their end. */
+export class Work {
   private pending = 0;
   private waiters: (() => void)[] = [];
 
-  constructor(waitUntil: WaitUntil | undefined, env: unknown) {
-    if (waitUntil !== undefined && typeof waitUntil !== "function") throw new TypeError(`waitUntil must be a function, got ${describe(waitUntil)}`);
-    this.waitUntil = waitUntil;
-    this.env = env;
-  }
-
-  /** One more thing goes on that `flush` waits for. */
   begin(): void {
     this.pending++;
   }
@@ -42,5 +33,32 @@ export class Scope {
         resolve();
       });
     });
+  }
+}
+
+/** The part of a view that its calls share. */
+export class Scope {
+  readonly waitUntil: WaitUntil | undefined;
+  readonly env: unknown;
+  /** The work of all views of a cache. */
+  readonly all: Work;
+  readonly own: Work = new Work();
+
+  constructor(waitUntil: WaitUntil | undefined, env: unknown, parent?: Scope) {
+    if (waitUntil !== undefined && typeof waitUntil !== "function") throw new TypeError(`waitUntil must be a function, got ${describe(waitUntil)}`);
+    this.waitUntil = waitUntil;
+    this.env = env;
+    this.all = parent ? parent.all : new Work();
+  }
+
+  /** One more thing goes on in the background. */
+  begin(): void {
+    this.own.begin();
+    this.all.begin();
+  }
+
+  end(): void {
+    this.own.end();
+    this.all.end();
   }
 }

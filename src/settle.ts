@@ -13,6 +13,7 @@ import type { Capture, Failure, Flight, Found } from "./chain.ts";
 import { deepFreeze } from "./clone.ts";
 import type { Binding, LocalEntry, LocalPart, RemotePart } from "./binding.ts";
 import type { Core } from "./core.ts";
+import { describe } from "./duration.ts";
 import { slotLifeMs } from "./entry.ts";
 import { encodeEntry } from "./envelope.ts";
 import { CacheError, isCacheError } from "./errors.ts";
@@ -55,7 +56,7 @@ export function settleFailed(flight: Flight, error: unknown, loaded: boolean): v
 
 /** Ends a flight with a value. */
 export function settleFound(flight: Flight, found: Found, admission: Admission): void {
-  const { spec } = flight.binding;
+  const { core, spec } = flight.binding;
   let own = found;
   if (spec.clone !== "none") {
     try {
@@ -64,7 +65,10 @@ export function settleFound(flight: Flight, found: Found, admission: Admission):
       return settleFailed(flight, new CacheError("ERR_SERIALIZE", `node "${spec.name}": clone is ${spec.clone}, and the value cannot be cloned`), found.loaded);
     }
   }
-  if (flight.stores && flight.current) store(flight, own, admission);
+  if (flight.stores && flight.current) {
+    if (core.clock.monotonic() - flight.startedAt <= spec.storeWithinMs) store(flight, own, admission);
+    else report(flight, "too-late");
+  }
   if (flight.writing === 0) land(flight);
   flight.settle(own);
 }
@@ -112,7 +116,14 @@ export type Payload = Uint8Array | null | undefined;
 
 /** Serializes a value; `null` and `undefined` go into the envelope's flags. @throws what the serializer throws. */
 export function encodeValue(spec: NodeSpec, value: unknown): Payload | Promise<Payload> {
-  return value === null || value === undefined ? value : spec.serializer.encode(value);
+  if (value === null || value === undefined) return value;
+  const encoded: unknown = spec.serializer.encode(value);
+  return encoded instanceof Uint8Array ? encoded : Promise.resolve(encoded).then((late) => checkedBytes(late, spec));
+}
+
+function checkedBytes(encoded: unknown, spec: NodeSpec): Uint8Array {
+  if (encoded instanceof Uint8Array) return encoded;
+  throw new CacheError("ERR_SERIALIZE", `node "${spec.name}": serializer "${spec.serializer.name}" gave ${describe(encoded)} where bytes were due`);
 }
 
 /** The error of a value that a serializer cannot carry. Its message may hold the value, so only ours is passed on. */
@@ -127,7 +138,7 @@ function publish(flight: Flight, found: Found): void {
   const { core } = flight.binding;
   const generations = sharedGenerations(flight.binding, flight.captures);
   for (const part of flight.chain.locals) {
-    const entry = localEntry(core, part, found, generations);
+    const entry = localEntry(part, found, generations);
     if (putLocal(core, flight, part, entry)) (flight.filled ??= []).push(entry);
   }
 }
@@ -149,9 +160,10 @@ function isSame(one: readonly number[] | undefined, other: readonly number[] | u
 }
 
 /** A local entry for a tier; it lives for the smaller of the tier's ttl and what was left where the value came from. */
-export function localEntry(core: Core, part: LocalPart, found: Found, generations: readonly (readonly number[] | undefined)[]): LocalEntry {
+export function localEntry(part: LocalPart, found: Found, generations: readonly (readonly number[] | undefined)[]): LocalEntry {
   const freshUntil = found.since + Math.min(part.ttlMs, found.leftMs);
-  return { value: found.value, createdAt: found.createdAt, freshUntil, generations, revision: core.revision.value, guarded: found.guarded };
+  // Revision -1: what was captured before a slow load may have been replaced since, so the first hit compares.
+  return { value: found.value, createdAt: found.createdAt, freshUntil, generations, revision: -1, guarded: found.guarded };
 }
 
 function putLocal(core: Core, flight: Flight, part: LocalPart, entry: LocalEntry): boolean {
@@ -195,6 +207,10 @@ class BackFill implements WriteJob {
     this.found = found;
     this.payload = payload;
     this.storedKey = storedKey;
+  }
+
+  get owner(): object {
+    return this.flight.call;
   }
 
   prepare(): WriteEntry | undefined {

@@ -9,15 +9,17 @@
 import type { Clock } from "./clock.ts";
 import { toFiniteMs, describe } from "./duration.ts";
 import { CacheError } from "./errors.ts";
+import { readFields } from "./node-spec.ts";
 import type { Storage } from "./storage.ts";
 import type { GuardOptions } from "./types.ts";
 
 /** What is being asked of a storage. */
-export type Operation = "read" | "write" | "remove" | "ensure" | "raise";
+export type Operation = "read" | "write" | "remove" | "ensure" | "raise" | "close";
 
 /** Default budget of one storage call, in ms. */
 const DEFAULT_TIMEOUT_MS = 1_000;
 const MESSAGE_LENGTH = 200;
+const GUARD_FIELDS = ["timeout"];
 
 const ownOptions = new WeakMap<Storage, GuardOptions>();
 
@@ -33,20 +35,27 @@ const ownOptions = new WeakMap<Storage, GuardOptions>();
  * ```
  */
 export function guarded<S extends Storage>(storage: S, options: GuardOptions): S {
-  timeoutOf(options, "guarded(storage, options)");
+  checkGuard(options);
   ownOptions.set(storage, options);
   return storage;
 }
 
-/** The budget of one call to a storage, in ms. */
-export function budgetOf(storage: Storage, options: GuardOptions | undefined): number {
-  return timeoutOf(ownOptions.get(storage) ?? options, "guard");
+/** @throws TypeError naming the option and the value. */
+export function checkGuard(options: GuardOptions | undefined): void {
+  if (options !== undefined && (typeof options !== "object" || options === null)) throw new TypeError(`guard must be an object, got ${describe(options)}`);
+  readFields(options ?? {}, GUARD_FIELDS, "guard");
+  timeoutOf(options);
 }
 
-function timeoutOf(options: GuardOptions | undefined, where: string): number {
+/** The budget of one call to a storage, in ms. */
+export function budgetOf(storage: Storage, options: GuardOptions | undefined): number {
+  return timeoutOf(ownOptions.get(storage) ?? options);
+}
+
+function timeoutOf(options: GuardOptions | undefined): number {
   if (options?.timeout === undefined) return DEFAULT_TIMEOUT_MS;
-  const ms = toFiniteMs(options.timeout, `${where}: timeout`);
-  if (ms === 0) throw new TypeError(`${where}: timeout must be above 0, got ${describe(options.timeout)}`);
+  const ms = toFiniteMs(options.timeout, "guard: timeout");
+  if (ms === 0) throw new TypeError(`guard: timeout must be above 0, got ${describe(options.timeout)}`);
   return ms;
 }
 
@@ -96,18 +105,21 @@ function textOf(error: unknown): string {
 }
 
 /**
- * Takes from a driver's message what may be a secret: the keys of the call, everything after the word "command", quoted
- * text, credentials and queries of URLs, and any run of 16 or more letters and digits that has both (tokens, hashes,
- * base64).
+ * Takes from a driver's message what may be a secret: the keys of the call in any spelling, everything from the first
+ * quote, brace or bracket on, and from the word "command"; URLs and what stands before an @; anything percent-encoded; and
+ * any run of 16 or more letters and digits that has both (tokens, hashes, base64). What is left tells the kind of failure.
  */
 function redact(text: string, secrets: readonly string[]): string {
   let clean = text.slice(0, 4_096);
-  const command = clean.search(/\bcommand(?:s)?\b[^\w]*was\b|\bcommand:/i);
-  if (command >= 0) clean = clean.slice(0, command);
-  for (const secret of secrets) if (secret.length > 0) clean = clean.replaceAll(secret, "…");
+  for (const secret of secrets) {
+    for (const spelling of [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)])
+      if (spelling !== "") clean = clean.replaceAll(spelling, "…");
+  }
+  const end = clean.search(/["'`{[<]|\bcommands?\b/i);
+  if (end >= 0) clean = `${clean.slice(0, end)}…`;
   return clean
-    .replaceAll(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s"'`]*/gi, "$1…")
-    .replaceAll(/"[^"]*"|'[^']*'|`[^`]*`/g, "…")
+    .replaceAll(/\b([a-z][a-z0-9+.-]*:\/\/)\S*/gi, "$1…")
+    .replaceAll(/\S*[@%]\S*/g, "…")
     .replaceAll(/[A-Za-z0-9+/_=-]{16,}/g, (run) => (/\d/.test(run) && /[A-Za-z]/.test(run) ? "…" : run))
     .slice(0, MESSAGE_LENGTH);
 }

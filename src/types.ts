@@ -73,7 +73,7 @@ export interface GetWithLoadOptions<Result> extends ReadOptions {
 
 /** Options of `cache.set`. */
 export interface SetOptions {
-  /** Life in every tier of the node, instead of the tiers' own. `null` or `Infinity`: no end; `0`: stored nowhere. */
+  /** Cap on the life in every tier: each keeps the value for the smaller of this and its own ttl. `0`: stored nowhere. */
   readonly ttl?: Duration | null | undefined;
 }
 
@@ -132,9 +132,10 @@ export interface Cache<Names extends string = string, Env extends RegisteredEnv 
    *
    * @throws the error of the first failing reference in argument order, once all have settled.
    */
-  getAll<const Results extends readonly unknown[]>(references: {
-    readonly [Index in keyof Results]: Reference<Results[Index]> & Needs<Names, Env>;
-  }): Promise<{ -readonly [Index in keyof Results]: Results[Index] }>;
+  getAll<const Results extends readonly unknown[]>(
+    references: { readonly [Index in keyof Results]: Reference<Results[Index]> & Needs<Names, Env> },
+    options?: ReadOptions,
+  ): Promise<{ -readonly [Index in keyof Results]: Results[Index] }>;
   /** As `get`, with where the value came from. */
   lookup<Value>(reference: Reference<Value> & Needs<Names, Env>): Promise<Lookup<Value, Names>>;
   /** As `getAll`, with where the values came from; a reference that failed gives `{ error }` in its place. */

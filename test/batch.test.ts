@@ -2,7 +2,7 @@
 
 import { array, assert, asyncProperty, boolean, integer, property } from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createLanes, STALE_DRAIN_MS } from "../src/batch.ts";
+import { createLanes } from "../src/batch.ts";
 import type { Job, LaneOptions } from "../src/batch.ts";
 import type { Runtime } from "../src/runtime.ts";
 import { fakeClock } from "./support/fake-clock.ts";
@@ -14,7 +14,7 @@ function setUp(requestScoped: boolean) {
   const clock = fakeClock();
   const drains: (() => void)[] = [];
   const runtime: Runtime = { requestScoped, waitUntil: undefined, scheduleDrain: (run) => void drains.push(run) };
-  const lanes = createLanes(runtime, clock);
+  const lanes = createLanes(runtime);
   const open: { readonly keys: readonly string[]; readonly end: () => void }[] = [];
   const sent: (readonly string[])[] = [];
   const send = (jobs: readonly Job[]): Promise<void> => {
@@ -59,7 +59,8 @@ describe.each([
     const { lane, drain, drains, sent } = setUp(requestScoped);
     const own = lane();
     for (const key of ["b", "a", "b"]) own.add(job(key));
-    expect(drains.length).toBe(1);
+    // Where a request may be killed before its drain, each job sets an alarm of its own.
+    expect(drains.length).toBe(requestScoped ? 3 : 1);
     await drain();
     expect(sent).toEqual([["b", "a", "b"]]);
   });
@@ -160,31 +161,42 @@ describe("lanes where calls belong to their request", () => {
     expect(open.flatMap(({ keys }) => keys).toSorted()).toEqual([...names(6, "first"), ...names(6, "second")]);
   });
 
-  test("begin a new drain when the last one was left by a request that died, and lose nothing of theirs", async () => {
-    const { lane, drain, drains, sent, clock } = setUp(true);
+  test("send what a living request asked for, and nothing of one that died between asking and sending", async () => {
+    const { lane, drain, drains, sent } = setUp(true);
     const own = lane();
     own.add(job("dead"));
     drains.length = 0;
-    await clock.advance(STALE_DRAIN_MS);
-    own.add(job("joins"));
-    expect(drains.length).toBe(0);
-    await clock.advance(1);
     own.add(job("alive"));
     own.add(job("too"));
-    expect(drains.length).toBe(1);
     await drain();
     expect(sent).toEqual([["alive", "too"]]);
   });
 
   test("of one storage drain together", async () => {
-    const { lane, drain, drains, sent } = setUp(true);
+    const { lane, drain, sent } = setUp(true);
     const [reads, writes] = [lane(), lane()];
     reads.add(job("r"));
     writes.add(job("w"));
     reads.add(job("r2"));
-    expect(drains.length).toBe(1);
     await drain();
     expect(sent).toEqual([["r", "r2"], ["w"]]);
+  });
+
+  test("keep to six open calls for one owner, over its drains, and let writes that merge wait for the call before them", async () => {
+    const { lane, drain, open, sent, endOne } = setUp(true);
+    const owner = {};
+    const [reads, writes] = [lane({ maxBatch: 1 }), lane({ merges: true })];
+    for (const key of names(4)) reads.add({ ...job(key), owner });
+    writes.add({ ...job("w1"), owner });
+    await drain();
+    expect(open.length).toBe(5);
+    for (const key of names(4, "later")) reads.add({ ...job(key), owner });
+    writes.add({ ...job("w2"), owner });
+    writes.add({ ...job("w3"), owner });
+    await drain();
+    expect(open.length).toBe(6);
+    while (open.length > 0) await endOne();
+    expect(sent.filter((keys) => keys[0]?.startsWith("w"))).toEqual([["w1"], ["w2", "w3"]]);
   });
 });
 

@@ -101,12 +101,11 @@ export function createJudge(ops: readonly Op[], servers: readonly Server[]): Jud
       return undefined;
     },
     rejection(op, error) {
-      const reads = op.kind === "get" || op.kind === "getAll";
+      const reads = op.kind === "get" || op.kind === "getAll" || op.kind === "bypass";
       const loads = reads || op.kind === "refresh";
       if (loads && error instanceof Error && error.message === SOURCE_FAILED) return undefined;
       if (loads && isCacheError(error, "ERR_LOAD_TIMEOUT")) return undefined;
       if (!reads && isCacheError(error, "ERR_STORAGE_WRITE")) return undefined;
-      if (op.kind === "bypass") return undefined;
       return `${op.name} rejected with ${String(error)}`;
     },
     atRest(all, node, now, wallNow) {

@@ -48,6 +48,7 @@ export class Mail {
     const name = `${verb} ${target}`;
     op.calls.set(name, (op.calls.get(name) ?? 0) + 1);
     if (op.dead) return new Promise(() => undefined);
+    signal?.addEventListener("abort", () => void (op.troubled = true), { once: true });
     return new Promise((resolve, reject) => {
       let result: { readonly value: T } | undefined;
       const message: Message = {
@@ -86,6 +87,7 @@ export class Mail {
     this.say(`${label(message)} fails for its caller (and may still be applied)`);
     if (message.state === "sent") message.state = "abandoned";
     else this.drop(message);
+    message.op.troubled = true;
     message.refuse(errorOf(message));
   }
 
@@ -93,6 +95,7 @@ export class Mail {
   lose(message: Message, told: boolean): void {
     this.say(`${label(message)} is lost`);
     this.drop(message);
+    message.op.troubled = true;
     if (told) message.refuse(errorOf(message));
   }
 

@@ -79,8 +79,13 @@ const FENCES: readonly Mutant[] = [
   mutant("a refused set keeps its local copy", STORIES, "src/replace.ts", "if (mine && !refused && failed.size === 0)", "if (mine && failed.size === 0)"),
 ];
 
+const REFRESHES: readonly Mutant[] = [
+  mutant("the load of a refresh is shared across a fence", STORIES, "src/core.ts", "    if (refreshing) refreshing.load = undefined;\n", ""),
+  mutant("the load of a dead refresh is found again", STORIES, "src/load.ts", "    if (refreshing?.load === running) refreshing.load = undefined;\n", ""),
+];
+
 const STAMPS: readonly Mutant[] = [
-  mutant("the stamp is ignored", STORIES, "src/settle.ts", "...(stamp === undefined ? {} : { ifStamp: stamp })", "...(stamp === undefined ? {} : {})"),
+  mutant("the stamp is ignored", STORIES, "src/settle.ts", "Math.ceil(lifeMs), ifStamp: stamp };", "Math.ceil(lifeMs) };"),
   mutant(
     "the stamp is taken after the load",
     STORIES,
@@ -98,7 +103,13 @@ const STAMPS: readonly Mutant[] = [
         failed: () => wrote(flight),
       });`,
   ),
-  mutant("set writes without a stamp", STORIES, "src/replace.ts", "stamp: seen.stamp,", "stamp: undefined,"),
+  mutant(
+    "set writes without a stamp",
+    STORIES,
+    "src/replace.ts",
+    "found, payload, seen, Math.min(part.ttlMs, ttlMs))",
+    "found, payload, { ...seen, stamp: undefined }, Math.min(part.ttlMs, ttlMs))",
+  ),
   mutant(
     "a refused set or refresh leaves the slot",
     STORIES,
@@ -134,13 +145,22 @@ const STAMPS: readonly Mutant[] = [
     "core.clock.monotonic() - begun.startedAt > spec.storeWithinMs",
     "core.clock.monotonic() - begun.startedAt > Number.POSITIVE_INFINITY",
   ),
-  mutant(
-    "age is not looked at when a back-fill is sent",
-    STORIES,
-    "src/settle.ts",
-    "core.clock.monotonic() - flight.startedAt > spec.storeWithinMs",
-    "core.clock.monotonic() - flight.startedAt > Number.POSITIVE_INFINITY",
-  ),
+  {
+    name: "age is not looked at when a back-fill is made or sent",
+    test: STORIES,
+    edits: [
+      {
+        file: "src/settle.ts",
+        find: "core.clock.monotonic() - flight.startedAt <= spec.storeWithinMs",
+        replace: "core.clock.monotonic() - flight.startedAt <= Number.POSITIVE_INFINITY",
+      },
+      {
+        file: "src/settle.ts",
+        find: "core.clock.monotonic() - flight.startedAt > spec.storeWithinMs",
+        replace: "core.clock.monotonic() - flight.startedAt > Number.POSITIVE_INFINITY",
+      },
+    ],
+  },
 ];
 
 const GENERATIONS: readonly Mutant[] = [
@@ -219,21 +239,22 @@ const FLIGHTS: readonly Mutant[] = [
     "  flight.binding.flights.delete(flight.key);\n  if (flight.writing === 0) land(flight);\n  flight.settle(own);",
   ),
   mutant(
-    "a settled flight is joined without a bound",
+    "a flight is joined whatever has become of it",
     STORIES,
     "src/arrive.ts",
-    "flight.result ? now - flight.settledAt > writeBudgetMs(flight)",
-    "flight.result ? now - flight.settledAt > writeBudgetMs(flight) + 1e9",
+    "return !flight.call.silent(now) && now - flight.sentAt <= writeBudgetMs(flight);",
+    "return now >= 0;",
   ),
   mutant("an error is cached", STORIES, "src/settle.ts", "  land(flight);\n  flight.settle(failure);", "  flight.settle(failure);"),
   mutant("the heartbeat is never checked", STORIES, "src/flight.ts", "else if (++watch.missed >= LEASE_BEATS) return watch.end(LOST);", "else watch.missed++;"),
-  mutant(
-    "two waiters take over",
-    STORIES,
-    "src/arrive.ts",
-    "  if (flights.get(flight.key) === flight) flights.delete(flight.key);",
-    "  flights.delete(flight.key);",
-  ),
+  {
+    name: "two waiters take over",
+    test: STORIES,
+    edits: [
+      { file: "src/arrive.ts", find: "  if (dead.heir) return { flight: dead.heir, collapsed: true };\n", replace: "" },
+      { file: "src/arrive.ts", find: "  if (flights.get(flight.key) === flight) flights.delete(flight.key);", replace: "  flights.delete(flight.key);" },
+    ],
+  },
   mutant("waitUntil is dropped", "test/runtime.test.ts", "src/flight.ts", "      this.waitUntil(finished);", "      void finished;"),
   mutant(
     "one caller's abort is the load's",
@@ -285,4 +306,4 @@ const REST: readonly Mutant[] = [
 ];
 
 /** All changes that must be noticed. */
-export const MUTANTS: readonly Mutant[] = [...ORDER, ...FENCES, ...STAMPS, ...GENERATIONS, ...FLIGHTS, ...REST];
+export const MUTANTS: readonly Mutant[] = [...ORDER, ...FENCES, ...REFRESHES, ...STAMPS, ...GENERATIONS, ...FLIGHTS, ...REST];

@@ -208,11 +208,12 @@ export class Simulation implements Audience {
     if (!isolate) throw new Error(`no isolate ${id}`);
     this.step++;
     const index = this.ops.length;
+    const called = kind === "refresh" && x === 5 ? "bypass" : kind;
     const keys = kind === "getAll" || (kind === "inv" && x === 5) ? [0, 1] : [key];
     const op: Op = {
       index,
-      kind: kind === "refresh" && x === 5 ? "bypass" : kind,
-      name: `${kind}#${index}@${id}`,
+      kind: called,
+      name: `${called}#${index}@${id}`,
       isolate: id,
       keys,
       startStep: this.step,
@@ -221,6 +222,7 @@ export class Simulation implements Audience {
       endAt: Number.POSITIVE_INFINITY,
       dead: false,
       failed: false,
+      troubled: false,
       versions: new Map(),
       answers: [],
       calls: new Map(),
@@ -274,7 +276,8 @@ export class Simulation implements Audience {
     if (op.dead) return;
     this.end(op, false);
     this.say(`${op.name} resolves`);
-    this.judge.resolved(op, replaced);
+    // As a read it answers whatever its writes have come to, so it promises nothing where one failed.
+    if (op.kind !== "bypass" || !op.troubled) this.judge.resolved(op, replaced);
   }
 
   private end(op: Op, failed: boolean): void {

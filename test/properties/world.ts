@@ -25,6 +25,8 @@ export interface Op {
   /** Its request was killed: no line of it runs any more. */
   dead: boolean;
   failed: boolean;
+  /** A call of it failed or ran out of its budget, as far as its messages tell. */
+  troubled: boolean;
   /** The versions of its keys' rows that it made, or was begun for. */
   versions: ReadonlyMap<number, number>;
   /** What it answered, and from where, if it says. */

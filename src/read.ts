@@ -1,0 +1,93 @@
+/**
+ * Reading for a caller: the local tiers first, then whatever it takes to arrive at the key, and what the caller's options say
+ * about both.
+ *
+ * @module
+ */
+
+import { waitFor } from "./abort.ts";
+import { handOut, lookUp, lookUpEntry, missing, take, takeEntry, unanswered, valuesOf } from "./answer.ts";
+import { arrive, arriveAll, callBy } from "./arrive.ts";
+import type { Ask, Caller } from "./arrive.ts";
+import { toMs } from "./duration.ts";
+import { young } from "./local-probe.ts";
+import { refresh } from "./refresh.ts";
+import type { Refreshed } from "./refresh.ts";
+import { targetOf } from "./tier-calls.ts";
+import type { LookupResult, ReadOptions } from "./types.ts";
+
+/** The value of one key. */
+export async function read(caller: Caller, ask: Ask): Promise<unknown> {
+  const entry = young(ask);
+  return entry ? takeEntry(ask.binding, entry) : fly(caller, ask);
+}
+
+/** Past the local tiers: joins the key's flight, or leads it. */
+export function fly(caller: Caller, ask: Ask): Promise<unknown> {
+  return arrive(caller, ask, take);
+}
+
+/** The values of many keys, aligned. Rejects with the first failure in order, once all have settled. */
+export function readAll(caller: Caller, asks: readonly Ask[]): Promise<unknown[]> {
+  const entries = asks.map((ask) => young(ask));
+  if (!entries.includes(undefined)) return Promise.resolve(valuesOf(asks, entries, []));
+  return arriveAll(caller, missing(asks, entries)).then((arrivals) => valuesOf(asks, entries, arrivals));
+}
+
+/** The lookups of many keys, aligned. */
+export async function lookUpAll(caller: Caller, asks: readonly Ask[]): Promise<LookupResult<unknown>[]> {
+  const entries = asks.map((ask) => young(ask));
+  const arrivals = await arriveAll(caller, missing(asks, entries));
+  let next = 0;
+  return asks.map(({ binding, reference }, index) => {
+    const entry = entries[index];
+    if (entry) return lookUpEntry(binding, reference.key, entry);
+    const { outcome, collapsed } = arrivals[next++] ?? unanswered();
+    return lookUp(binding, outcome, collapsed);
+  });
+}
+
+/** The value of one key, as the options of the call ask. */
+export function readWith(caller: Caller, ask: Ask, options: ReadOptions): Promise<unknown> {
+  const maxAgeMs = maxAgeOf(options);
+  return waitFor(() => (options.bypass ? bypass(caller, ask) : read(caller, { ...ask, maxAgeMs })), options.signal);
+}
+
+/** The values of many keys, as the options of the call ask. */
+export function readAllWith(caller: Caller, asks: readonly Ask[], options: ReadOptions): Promise<unknown[]> {
+  const maxAgeMs = maxAgeOf(options);
+  const youngOnly = asks.map((ask) => ({ ...ask, maxAgeMs }));
+  return waitFor(() => (options.bypass ? bypassAll(caller, asks) : readAll(caller, youngOnly)), options.signal);
+}
+
+function maxAgeOf({ maxAge }: ReadOptions): number {
+  return toMs(maxAge ?? null, "get: maxAge") ?? Number.POSITIVE_INFINITY;
+}
+
+/** Skips every tier, loads and stores: a refresh that counts as a request, and that a storage cannot fail. */
+async function bypass(caller: Caller, ask: Ask): Promise<unknown> {
+  const { found, failure } = await loadAnew(caller, ask);
+  ask.binding.counters.missCount++;
+  if (found) return handOut(ask.binding, found.value);
+  throw failure?.error;
+}
+
+async function bypassAll(caller: Caller, asks: readonly Ask[]): Promise<unknown[]> {
+  const settled = await Promise.allSettled(asks.map((ask) => bypass(caller, ask)));
+  return settled.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
+}
+
+/** Loads one key anew and replaces it in every tier. */
+export async function loadAnew(caller: Caller, { binding, reference, loader }: Ask): Promise<Refreshed> {
+  const { core, scope } = caller;
+  core.sweep(binding);
+  scope.begin();
+  try {
+    return await refresh(callBy(caller), targetOf(binding, reference), scope.env, loader);
+  } finally {
+    scope.end();
+  }
+}

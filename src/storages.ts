@@ -1,0 +1,105 @@
+/**
+ * The storages of a cache by name: checked when they are given, made and wrapped at their first use, released at the end.
+ *
+ * @module
+ */
+
+import { describe } from "./duration.ts";
+import type { CacheError } from "./errors.ts";
+import { MIN_KEY_BYTES } from "./key.ts";
+import type { LocalTier } from "./local/local-tier.ts";
+import { createRemoteStorage } from "./remote-storage.ts";
+import type { RemoteHost, RemoteStorage } from "./remote-storage.ts";
+import { budgetOf, checkGuard, wrap } from "./storage-guard.ts";
+import type { Storage } from "./storage.ts";
+import type { GuardOptions, StorageOption } from "./types.ts";
+
+/** The storages of one cache. */
+export class Storages {
+  private readonly host: RemoteHost;
+  private readonly guard: GuardOptions | undefined;
+  private readonly given = new Map<string, StorageOption>();
+  private readonly opened = new Map<string, LocalTier | RemoteStorage>();
+
+  /** @throws TypeError naming the option and the value. */
+  constructor(host: RemoteHost, storages: Readonly<Record<string, StorageOption>>, guard: GuardOptions | undefined) {
+    if (typeof storages !== "object" || storages === null) throw new TypeError(`createCache: storages must be an object, got ${describe(storages)}`);
+    checkGuard(guard);
+    this.host = host;
+    this.guard = guard;
+    for (const [name, storage] of Object.entries(storages)) this.register(name, storage);
+  }
+
+  /** Adds or replaces a storage. The old one is not closed. */
+  register(name: string, storage: StorageOption): void {
+    if (name === "load") throw new TypeError(`createCache: a storage cannot be named "load", because lookup().source uses that word for the source`);
+    if (typeof storage !== "function") checked(name, storage);
+    this.given.set(name, storage);
+    this.opened.delete(name);
+  }
+
+  /** A storage by name, made now if it was given as a function. @throws TypeError naming the node and the storage. */
+  open(name: string, node: string): LocalTier | RemoteStorage {
+    const opened = this.opened.get(name);
+    if (opened) return opened;
+    const given = this.given.get(name);
+    if (!given) {
+      const names = [...this.given.keys()].map(describe).join(", ") || "none";
+      throw new TypeError(`node ${describe(node)}: unknown storage ${describe(name)}; this cache has ${names}`);
+    }
+    const storage = checked(name, typeof given === "function" ? given() : given);
+    const made = isLocal(storage) ? storage : this.wrapped(name, storage);
+    this.opened.set(name, made);
+    return made;
+  }
+
+  /** The remote storages that were used. */
+  remotes(): readonly RemoteStorage[] {
+    return [...this.opened.values()].flatMap((opened) => (isLocal(opened) ? [] : [opened]));
+  }
+
+  /** Releases every storage, also when one of them fails. @throws ERR_STORAGE_WRITE naming the first that failed. */
+  async close(): Promise<void> {
+    let failure: CacheError | undefined;
+    for (const { name, storage } of this.remotes()) {
+      try {
+        await storage.close?.();
+      } catch (error) {
+        failure ??= wrap(error, name, "close", []);
+      }
+    }
+    if (failure) throw failure;
+  }
+
+  private wrapped(name: string, storage: Storage): RemoteStorage {
+    if (this.host.runtime.requestScoped && storage.traits.scope === "request")
+      throw new TypeError(`storage ${describe(name)} holds sockets, which on this runtime belong to one request; use one that speaks HTTP`);
+    return createRemoteStorage(this.host, name, storage, budgetOf(storage, this.guard));
+  }
+}
+
+/** Whether a storage is an isolate-local tier. */
+export function isLocal(storage: unknown): storage is LocalTier {
+  return typeof storage === "object" && storage !== null && "kind" in storage && storage.kind === "local";
+}
+
+function checked(name: string, storage: unknown): Storage | LocalTier {
+  if (isLocal(storage)) return storage;
+  if (!isStorage(storage))
+    throw new TypeError(`createCache: storages[${describe(name)}] must be a storage, local() or a function that makes one, got ${describe(storage)}`);
+  const { maxKeyBytes, maxBatch, conditional } = storage.traits;
+  const at = `storage ${describe(name)}`;
+  if (maxKeyBytes !== undefined && !(maxKeyBytes >= MIN_KEY_BYTES))
+    throw new TypeError(`${at}: maxKeyBytes must be at least ${MIN_KEY_BYTES}, got ${describe(maxKeyBytes)}`);
+  if (maxBatch !== undefined && !(Number.isInteger(maxBatch) && maxBatch >= 1))
+    throw new TypeError(`${at}: maxBatch must be a whole number of at least 1, got ${describe(maxBatch)}`);
+  if (conditional && typeof storage.ensure !== "function") throw new TypeError(`${at}: a storage with conditional writes needs ensure`);
+  return storage;
+}
+
+function isStorage(storage: unknown): storage is Storage {
+  if (typeof storage !== "object" || storage === null) return false;
+  const { name, traits, read, write, remove, raise } = storage as Partial<Record<keyof Storage, unknown>>;
+  if (typeof name !== "string" || typeof traits !== "object" || traits === null) return false;
+  return [read, write, remove, raise].every((method) => typeof method === "function");
+}
