@@ -27,7 +27,7 @@ import type { Runtime } from "./runtime.ts";
 import { createCounters, tierCounters } from "./stats.ts";
 import type { NodeCounters } from "./stats.ts";
 import { isLocal, Storages } from "./storages.ts";
-import type { CreateCacheOptions, NodeInfo, StorageOption } from "./types.ts";
+import type { CreateCacheOptions, NodeInfo, RegisteredEnv, StorageOption } from "./types.ts";
 
 const CACHE_FIELDS = ["prefix", "storages", "waitUntil", "env", "onEvent", "clock", "guard"];
 const DEFAULT_PREFIX = "cacheme";
@@ -60,7 +60,7 @@ export class Core implements RemoteHost, CallHost {
   private readonly mismatches = new Set<string>();
   private toldOfWaitUntil = false;
 
-  constructor(runtime: Runtime, options: CreateCacheOptions<string, unknown>) {
+  constructor(runtime: Runtime, options: CreateCacheOptions<string, RegisteredEnv | undefined>) {
     this.runtime = runtime;
     this.requestScoped = runtime.requestScoped;
     readFields(options, CACHE_FIELDS, "createCache");

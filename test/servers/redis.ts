@@ -66,7 +66,8 @@ export async function startRedisCluster(): Promise<RedisCluster> {
 
 async function startLow(args: readonly string[]): Promise<RedisServer> {
   for (let attempt = 0; attempt < 20; attempt += 1) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000);
+    // The bus then lies below the ports that the system hands out for connections.
+    const port = 10_000 + Math.floor(Math.random() * 12_000);
     try {
       return await startRedis({ port, args });
     } catch (error) {
@@ -77,7 +78,7 @@ async function startLow(args: readonly string[]): Promise<RedisServer> {
 }
 
 async function isUp(node: RedisServer): Promise<void> {
-  for (let attempt = 0; attempt < 500; attempt += 1) {
+  for (let attempt = 0; attempt < 1000; attempt += 1) {
     const info = String(await node.command("CLUSTER", "INFO"));
     if (info.includes("cluster_state:ok") && info.includes("cluster_known_nodes:3") && info.includes("cluster_slots_ok:16384")) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
