@@ -31,8 +31,8 @@ export interface Ask {
   readonly binding: Binding;
   readonly reference: Reference<unknown>;
   readonly loader: OwnLoader | undefined;
-  /** Older copies will not do; `Infinity`: any fresh one. */
-  readonly maxAgeMs: number;
+  /** Older copies will not do; left out: any fresh one will. */
+  readonly maxAgeMs: number | undefined;
 }
 
 /** How a key was answered, and whether by a flight that somebody else led. */
@@ -75,7 +75,7 @@ export async function arriveAll(caller: Caller, asks: readonly Ask[]): Promise<A
 
 /** Whether waiting for the flight is all there is to do: no leases, no writes to wait for, no copy that may be too old. */
 function isPlain({ core }: Caller, { binding, maxAgeMs }: Ask): boolean {
-  return !core.requestScoped && binding.spec.writes === "background" && maxAgeMs === Number.POSITIVE_INFINITY;
+  return !core.requestScoped && binding.spec.writes === "background" && maxAgeMs === undefined;
 }
 
 function enter(caller: Caller, call: Call, ask: Ask): Entered {
@@ -135,7 +135,8 @@ function takeOver(caller: Caller, call: Call, ask: Ask, dead: Flight): Entered {
  */
 function isJoinable(flight: Flight): boolean {
   const now = flight.binding.core.clock.monotonic();
-  return !flight.call.silent(now) && now - flight.startedAt <= flight.chain.capMs && now - flight.sentAt <= writeBudgetMs(flight);
+  if (flight.call.silent(now) || now - flight.startedAt > flight.chain.capMs) return false;
+  return flight.sentAt === undefined || now - flight.sentAt <= writeBudgetMs(flight);
 }
 
 function writeBudgetMs(flight: Flight): number {
@@ -162,7 +163,7 @@ function hasLanded(flight: Flight): Promise<void> {
 
 /** Whether a caller that takes no old copies has to ask again: all but a load that began after it asked may be too old for it. */
 function isOlder({ binding, maxAgeMs }: Ask, flight: Flight, outcome: Outcome, born: number): boolean {
-  if (!outcome.ok || (outcome.loaded && flight.birth > born)) return false;
+  if (maxAgeMs === undefined || !outcome.ok || (outcome.loaded && flight.birth > born)) return false;
   return ageMs(outcome.createdAt, binding.core.clock.now()) > maxAgeMs;
 }
 

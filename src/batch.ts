@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { Clock } from "./clock.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** Calls that may be open at once: what Workers allows a request, and a fair share elsewhere. */
@@ -15,8 +16,6 @@ const MAX_OPEN = 6;
 export interface Job {
   /** What must not be twice in one call: the key. */
   readonly storedKey: string;
-  /** When it was asked for, by the monotonic clock; set by whoever queues it. */
-  queuedAt: number;
   /** The call of the API that asked for it, if background work of that call may be held back for other work of its request. */
   readonly owner?: object | undefined;
 }
@@ -24,8 +23,12 @@ export interface Job {
 /** How a lane sends its jobs. */
 export interface LaneOptions<J extends Job> {
   readonly maxBatch: number;
-  /** Sends one call's worth of jobs and tells each of them how it ended. Never rejects. */
-  readonly send: (jobs: readonly J[]) => Promise<void>;
+  /**
+   * Sends one call's worth of jobs and tells each of them how it ended. Never rejects.
+   *
+   * @param since when the first of them was asked for, by the monotonic clock.
+   */
+  readonly send: (jobs: readonly J[], since: number) => Promise<void>;
   /** Whether two jobs of one key may share a call. */
   readonly allowRepeats: boolean;
   /** Whether jobs wait for an open call of their request in order to share the next one: for writes, which nobody waits for. */
@@ -44,13 +47,57 @@ export interface Lanes {
 
 type Call = () => Promise<void>;
 
+/** Jobs of one lane that wait to be sent. */
+class Queue<J extends Job> {
+  private readonly options: LaneOptions<J>;
+  private readonly clock: Clock;
+  private jobs: J[] = [];
+  private since = 0;
+  private open = 0;
+
+  constructor(options: LaneOptions<J>, clock: Clock) {
+    this.options = options;
+    this.clock = clock;
+  }
+
+  get size(): number {
+    return this.jobs.length;
+  }
+
+  add(job: J): void {
+    if (this.jobs.length === 0) this.since = this.clock.monotonic();
+    this.jobs.push(job);
+  }
+
+  /** One call's worth of jobs. */
+  take(): Call | undefined {
+    if (this.jobs.length === 0) return undefined;
+    const { options, since } = this;
+    const [batch, rest] = split(this.jobs, options);
+    this.jobs = rest;
+    return () => options.send(batch, since);
+  }
+
+  /** As `take`, but less than a full batch waits for the call before it, and so merges with what comes meanwhile. */
+  takeAlone(): Call | undefined {
+    if (this.open > 0 && this.jobs.length < this.options.maxBatch) return undefined;
+    const call = this.take();
+    if (!call) return undefined;
+    this.open++;
+    return async () => {
+      await call();
+      this.open--;
+    };
+  }
+}
+
 /** Makes the lanes of one storage. */
-export function createLanes(runtime: Runtime): Lanes {
-  return runtime.requestScoped ? requestLanes(runtime) : sharedLanes(runtime);
+export function createLanes(runtime: Runtime, clock: Clock): Lanes {
+  return runtime.requestScoped ? requestLanes(runtime, clock) : sharedLanes(runtime, clock);
 }
 
 /** Lanes for hosts where any code may wait for any call: one drain a turn, over all callers. */
-function sharedLanes(runtime: Runtime): Lanes {
+function sharedLanes(runtime: Runtime, clock: Clock): Lanes {
   const takes: (() => Call | undefined)[] = [];
   let open = 0;
   let waiting = 0;
@@ -82,17 +129,16 @@ function sharedLanes(runtime: Runtime): Lanes {
   }
 
   function lane<J extends Job>(options: LaneOptions<J>): Lane<J> {
-    let jobs: J[] = [];
+    const queue = new Queue(options, clock);
     takes.push(() => {
-      if (jobs.length === 0) return undefined;
-      const [batch, rest] = split(jobs, options);
-      jobs = rest;
-      waiting -= batch.length;
-      return () => options.send(batch);
+      const before = queue.size;
+      const call = queue.take();
+      waiting -= before - queue.size;
+      return call;
     });
     return {
       add(job) {
-        jobs.push(job);
+        queue.add(job);
         waiting++;
         schedule();
       },
@@ -121,7 +167,7 @@ interface Asked {
  * between asking and sending takes its alarms along; whoever then finds the drain it left behind sends its own jobs, and
  * none of the dead.
  */
-function requestLanes(runtime: Runtime): Lanes {
+function requestLanes(runtime: Runtime, clock: Clock): Lanes {
   const parties = new WeakMap<object, Party>();
   let current: Asked[] = [];
 
@@ -147,33 +193,18 @@ function requestLanes(runtime: Runtime): Lanes {
   }
 
   function lane<J extends Job>(options: LaneOptions<J>): Lane<J> {
-    const queues = new WeakMap<Party, J[]>();
-    function queueOf(party: Party): J[] {
+    const queues = new WeakMap<Party, Queue<J>>();
+    function queueOf(party: Party): Queue<J> {
       const known = queues.get(party);
       if (known) return known;
-      const jobs: J[] = [];
-      queues.set(party, jobs);
-      party.takes.push(takeFrom(jobs, options));
-      return jobs;
+      const queue = new Queue(options, clock);
+      queues.set(party, queue);
+      party.takes.push(options.merges ? () => queue.takeAlone() : () => queue.take());
+      return queue;
     }
-    return { add: (job) => ask({ owner: job.owner, enter: (party) => void queueOf(party).push(job) }) };
+    return { add: (job) => ask({ owner: job.owner, enter: (party) => queueOf(party).add(job) }) };
   }
   return { lane };
-}
-
-/** Takes one call's worth of jobs; in a lane that merges, less than a full batch waits for the call before it. */
-function takeFrom<J extends Job>(jobs: J[], options: LaneOptions<J>): () => Call | undefined {
-  let open = 0;
-  return () => {
-    if (jobs.length === 0 || (options.merges && open > 0 && jobs.length < options.maxBatch)) return undefined;
-    const [batch, rest] = split([...jobs], options);
-    jobs.splice(0, jobs.length, ...rest);
-    open++;
-    return async () => {
-      await options.send(batch);
-      open--;
-    };
-  };
 }
 
 /** Starts a request's calls while there is room; the promises all belong to that request. */

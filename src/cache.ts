@@ -239,7 +239,7 @@ class View implements Caller {
 
   private askFor(reference: AnyReference, loader: OwnLoader | undefined): Ask {
     if (loader !== undefined && typeof loader !== "function") throw new TypeError(`get: load must be a function, got ${describe(loader)}`);
-    return { binding: this.bindingOf(reference), reference, loader, maxAgeMs: Number.POSITIVE_INFINITY };
+    return { binding: this.bindingOf(reference), reference, loader, maxAgeMs: undefined };
   }
 
   /** What is asked, all or nothing: a wrong reference is found before anything is read. */

@@ -12,7 +12,6 @@
 import { fullKeyOf } from "./binding.ts";
 import type { Binding, Chain, LocalEntry, RemotePart } from "./binding.ts";
 import { ageMs, freshLeftMs } from "./entry.ts";
-import type { EntryTimes } from "./entry.ts";
 import { decodeSlot } from "./envelope.ts";
 import type { CacheError } from "./errors.ts";
 import { Operation } from "./flight.ts";
@@ -63,6 +62,8 @@ export interface Failure {
 /** A loader that a caller brought along. */
 export type OwnLoader = () => unknown;
 
+const NONE: readonly undefined[] = [];
+
 /** One load of one key, with the reads before and the writes after it. */
 export class Flight extends Operation<Outcome> implements ReadJob {
   readonly binding: Binding;
@@ -78,15 +79,16 @@ export class Flight extends Operation<Outcome> implements ReadJob {
   readonly birth: number;
   /** The flight that took over from this one, for those who still wait for it. */
   heir: Flight | undefined = undefined;
-  readonly captures: (Capture | undefined)[] = [];
+  /** By the position of the remote tier; a tier whose read failed has none. */
+  captures: readonly (Capture | undefined)[] = NONE;
   /** Older copies are no answer to this flight. */
-  maxAgeMs: number = Number.POSITIVE_INFINITY;
+  maxAgeMs: number | undefined = undefined;
   /** Cut off from storing: something newer came, or another leader took over. */
   fenced = false;
   /** `false` where the value is another operation's to store. */
   stores = true;
   /** When its writes were sent, by the monotonic clock; it can be joined for one storage budget after that. */
-  sentAt: number = Number.POSITIVE_INFINITY;
+  sentAt: number | undefined = undefined;
   /** Writes that have not landed. */
   writing = 0;
   landed = false;
@@ -94,7 +96,6 @@ export class Flight extends Operation<Outcome> implements ReadJob {
   filled: LocalEntry[] | undefined = undefined;
   onLanded: (() => void) | undefined = undefined;
   storedKey = "";
-  queuedAt = 0;
   private position = 0;
 
   constructor(call: Call, scope: Scope, binding: Binding, key: string, params: unknown, loader: OwnLoader | undefined) {
@@ -144,8 +145,9 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     const part = this.part();
     if (!part) return;
     part.counters.readTimeMs += ms;
-    if (standing) this.captures[part.index] = { stamp: part.storage.conditional ? (slot ? stampOf(slot.bytes) : null) : undefined, numbers: standing };
-    if (slot) this.decide(part, slot, asRead);
+    const answer = slot && this.decide(part, slot, asRead);
+    if (standing) this.capture(part, slot, standing, answer !== undefined);
+    if (answer) this.accept(part, answer);
     else this.miss(part);
   }
 
@@ -173,47 +175,65 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     this.next();
   }
 
-  private decide(part: RemotePart, slot: Slot, asRead: readonly (number | undefined)[]): void {
-    const { core, owner, spec } = this.binding;
-    const decoded = decodeSlot(slot.bytes, owner, this.fullKey);
-    if (decoded.kind === "foreign") {
-      core.reportMismatch(part.name, spec.name, decoded.node, this.key);
-      return this.miss(part);
-    }
-    if (decoded.kind === "corrupt") return this.reject(part, decoded.reason);
-    if (decoded.kind === "tombstone" || !isOfGenerations(decoded.generations, asRead)) return this.miss(part);
-    const now = core.clock.now();
-    const leftMs = freshLeftMs(decoded.times, slot.remainingMs, now, part.ttlMs);
-    if (leftMs <= 0 || ageMs(decoded.times.createdAt, now) > this.maxAgeMs) return this.miss(part);
-    const { payload } = decoded;
-    if (payload === null || payload === undefined) return this.hit(part, payload, decoded.times, leftMs, decoded.costMs);
-    let value: unknown;
-    try {
-      value = spec.serializer.decode(payload);
-    } catch {
-      return this.reject(part, "the serializer refused it");
-    }
-    if (!(value instanceof Promise)) return this.hit(part, value, decoded.times, leftMs, decoded.costMs);
-    value.then(
-      (late) => this.hit(part, late, decoded.times, leftMs, decoded.costMs),
-      () => this.reject(part, "the serializer refused it"),
-    );
+  /** Remembers what this flight's own read saw. The slot that answers is not written, so its stamp is not needed. */
+  private capture(part: RemotePart, slot: Slot | undefined, numbers: readonly number[], answers: boolean): void {
+    const stamp = part.storage.conditional ? (slot && !answers ? stampOf(slot.bytes) : null) : undefined;
+    const capture = { stamp, numbers };
+    this.captures = part.index === 0 ? [capture] : Object.assign([...this.captures], { [part.index]: capture });
   }
 
-  private reject(part: RemotePart, reason: string): void {
+  /** What is in a slot, if it is an answer. */
+  private decide(part: RemotePart, slot: Slot, asRead: readonly (number | undefined)[]): Answer | undefined {
+    const { core, owner, spec } = this.binding;
+    const decoded = decodeSlot(slot.bytes, owner, this.fullKey);
+    if (decoded.kind === "foreign") core.reportMismatch(part.name, spec.name, decoded.node, this.key);
+    if (decoded.kind === "corrupt") this.report(part, decoded.reason);
+    if (decoded.kind !== "entry" || !isOfGenerations(decoded.generations, asRead)) return undefined;
+    const now = core.clock.now();
+    const { times, costMs, payload } = decoded;
+    const leftMs = freshLeftMs(times, slot.remainingMs, now, part.ttlMs);
+    if (leftMs <= 0 || (this.maxAgeMs !== undefined && ageMs(times.createdAt, now) > this.maxAgeMs)) return undefined;
+    return { payload, createdAt: times.createdAt, leftMs, costMs };
+  }
+
+  private accept(part: RemotePart, answer: Answer): void {
+    const { payload } = answer;
+    if (payload === null || payload === undefined) return this.hit(part, payload, answer);
+    const refused = (): void => {
+      this.report(part, "the serializer refused it");
+      this.miss(part);
+    };
+    let value: unknown;
+    try {
+      value = this.binding.spec.serializer.decode(payload);
+    } catch {
+      return refused();
+    }
+    if (value instanceof Promise) value.then((late) => this.hit(part, late, answer), refused);
+    else this.hit(part, value, answer);
+  }
+
+  private report(part: RemotePart, reason: string): void {
     const { core, spec, counters } = this.binding;
     part.counters.errorCount++;
     counters.errorCount++;
     core.emitter.emit({ type: "entry-rejected", storage: part.name, node: spec.name, key: keyDigest(this.key), reason });
-    this.miss(part);
   }
 
-  private hit(part: RemotePart, value: unknown, times: EntryTimes, leftMs: number, costMs: number): void {
+  private hit(part: RemotePart, value: unknown, { createdAt, leftMs, costMs }: Answer): void {
     part.counters.hitCount++;
     const since = this.binding.core.clock.monotonic();
     const { guarded } = part.storage;
-    settleFound(this, { ok: true, value, source: part.name, loaded: false, createdAt: times.createdAt, since, leftMs, costMs, guarded }, admits(this));
+    settleFound(this, { ok: true, value, source: part.name, loaded: false, createdAt, since, leftMs, costMs, guarded }, admits(this));
   }
+}
+
+/** An entry that is fresh, of this key and of the generations that stand. */
+interface Answer {
+  readonly payload: Uint8Array | null | undefined;
+  readonly createdAt: number;
+  readonly leftMs: number;
+  readonly costMs: number;
 }
 
 /** Whether an entry's generations are exactly those that stood when it was read. */

@@ -26,31 +26,25 @@ export interface Deadlines {
   ended(): void;
 }
 
+/** What is over is forgotten when it makes up more than half of a queue of this length. */
+const SLACK = 1_000;
+
 /** Makes a queue. */
 export function createDeadlines(clock: Clock): Deadlines {
   let queue: Due[] = [];
-  let head = 0;
   let live = 0;
   let timer: unknown;
 
   function arm(): void {
-    while (head < queue.length && queue[head]?.over) head++;
-    // What is over is forgotten once it is half of the queue, so that the queue stays as long as what is under way.
-    if (head > 1_000 && head * 2 > queue.length) {
-      queue = queue.slice(head);
-      head = 0;
-    }
-    const first = queue[head];
+    const first = queue[0];
     if (first) timer = clock.setTimeout(run, Math.max(0, first.dueAt - clock.monotonic()));
   }
   function run(): void {
     timer = undefined;
     const now = clock.monotonic();
-    for (let due = queue[head]; due && (due.over || due.dueAt <= now); due = queue[head]) {
-      // First, as the last to expire empties the queue.
-      head++;
-      if (!due.over) due.expire();
-    }
+    const due = queue.filter((one) => !one.over && one.dueAt <= now);
+    queue = queue.filter((one) => !one.over && one.dueAt > now);
+    for (const one of due) one.expire();
     if (timer === undefined) arm();
   }
   return {
@@ -60,11 +54,12 @@ export function createDeadlines(clock: Clock): Deadlines {
       if (timer === undefined) arm();
     },
     ended() {
-      if (--live > 0) return;
-      if (timer !== undefined) clock.clearTimeout(timer);
-      timer = undefined;
-      queue = [];
-      head = 0;
+      live--;
+      if (live === 0) {
+        if (timer !== undefined) clock.clearTimeout(timer);
+        timer = undefined;
+        queue = [];
+      } else if (queue.length > 2 * live + SLACK) queue = queue.filter((one) => !one.over);
     },
   };
 }

@@ -13,7 +13,9 @@
  * @module
  */
 
+import type { Binding } from "./binding.ts";
 import type { Clock } from "./clock.ts";
+import type { Gate } from "./load.ts";
 import type { WaitUntil } from "./types.ts";
 
 /** Time between two beats, in ms. */
@@ -65,15 +67,6 @@ interface Watch {
   end(result: typeof LOST | typeof OVERDUE | undefined): void;
 }
 
-/** How many loads of one node a call has open, and those that wait. */
-export interface Gate {
-  open: number;
-  /** The first of `waiting` that was not started. */
-  next: number;
-  pumping: boolean;
-  readonly waiting: ((release: () => void) => void)[];
-}
-
 /** What a call needs from the cache it was made on. */
 export interface CallHost {
   readonly clock: Clock;
@@ -99,7 +92,7 @@ export class Call {
   private timer: unknown = undefined;
   private finish: (() => void) | undefined = undefined;
   /** Loads of one call wait for each other here, by node; see `load.ts`. */
-  gates: Map<object, Gate> | undefined = undefined;
+  gates: Map<Binding, Gate> | undefined = undefined;
 
   constructor(host: CallHost, waitUntil: WaitUntil | undefined) {
     this.host = host;

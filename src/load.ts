@@ -1,48 +1,33 @@
 /**
- * Asking the source: one loader for one key, or one `loadAll` for the keys of a drain, each within the hard timeout. Load
- * time is the source's alone. It relies on the clock; it stores nothing and decides nothing about freshness.
- *
- * Invariant: `done` is called exactly once, whatever the loader does or does not do.
+ * Asking the source for what no tier had: one load for one key, or one `loadAll` for the keys of a drain; a call that asks for
+ * many keys runs a few loads at a time. What a running refresh loads is shared. It relies on `execution.ts` for the run itself
+ * and on `settle.ts` for the end.
  *
  * @module
  */
 
+import type { Binding } from "./binding.ts";
 import type { Flight, Found } from "./chain.ts";
-import type { Core } from "./core.ts";
-import type { Deadlines, Due } from "./deadlines.ts";
 import { describe } from "./duration.ts";
 import { CacheError } from "./errors.ts";
+import { execute, resultOf } from "./execution.ts";
+import type { Loaded, Result } from "./execution.ts";
 import { LOST, OVERDUE } from "./flight.ts";
-import type { Call, Gate, Operation } from "./flight.ts";
-import type { NodeSpec } from "./node-spec.ts";
-import type { LoadContext } from "./types.ts";
+import type { Call, Operation } from "./flight.ts";
 import { admits, settleFailed, settleFound } from "./settle.ts";
 import { countLoad } from "./stats.ts";
-
-/** How a load ended, with its times. */
-export interface Loaded {
-  readonly ok: boolean;
-  /** The value, or the error. */
-  readonly result: unknown;
-  /** Unix ms, just before. */
-  readonly createdAt: number;
-  /** The same by the monotonic clock. */
-  readonly since: number;
-  readonly ms: number;
-}
 
 /** Loads what a flight found in no tier. */
 export function load(flight: Flight): void {
   const { binding } = flight;
   const running = binding.refreshes.get(flight.key)?.load;
   if (running && !running.result && !running.call.silent(binding.core.clock.monotonic())) return void share(flight, running);
-  const own = flight.loader;
-  if (own) return gate(flight, () => own());
   const { spec } = binding;
-  if (spec.loadAll) return queue(flight);
-  const loader = spec.load;
-  if (loader) return gate(flight, (context) => loader(flight.params, context));
-  settleFailed(flight, noLoader(spec.name), false);
+  if (!flight.loader && spec.loadAll) return queue(flight);
+  if (!flight.loader && !spec.load) return settleFailed(flight, noLoader(spec.name), false);
+  const { gates } = flight.call;
+  if (gates) enter(gates, flight);
+  else start(flight, undefined);
 }
 
 /** The error of a miss on a node that cannot load. */
@@ -63,28 +48,33 @@ async function share(flight: Flight, running: Operation<Loaded>): Promise<void> 
   settleLoaded(flight, loaded);
 }
 
-/** Runs a loader within the call's share of loads at once. */
-function gate(flight: Flight, invoke: (context: LoadContext<unknown>) => unknown): void {
+/** Runs the loader of one flight. */
+function start(flight: Flight, gate: Gate | undefined): void {
   const { core, spec, counters } = flight.binding;
-  const run = (release: () => void): void =>
-    execute(core, spec, flight.env, invoke, (loaded) => {
-      countLoad(counters, loaded.ms, loaded.ok);
-      release();
-      settleLoaded(flight, loaded);
-    });
-  const { gates } = flight.call;
-  if (!gates) return run(noop);
-  let own = gates.get(flight.binding);
-  if (!own) {
-    own = { open: 0, next: 0, pumping: false, waiting: [] };
-    gates.set(flight.binding, own);
-  }
-  own.waiting.push(run);
-  pump(own, spec.loadConcurrency);
+  const own = flight.loader;
+  // A caller's own loader takes nothing, and might take something else for an option.
+  const loader = own ? () => own() : (spec.load ?? nothing);
+  execute(core, spec, flight.env, loader, flight.params, (loaded) => {
+    countLoad(counters, loaded.ms, loaded.ok);
+    if (gate) {
+      gate.open--;
+      pump(gate, spec.loadConcurrency);
+    }
+    settleLoaded(flight, loaded);
+  });
 }
 
-function noop(): void {
-  // a call for one key has no share of loads to give back
+function nothing(): undefined {
+  // `load` has seen to it that there is a loader
+}
+
+/** The loads of one node that a call has open, and those that wait for their share. */
+export interface Gate {
+  open: number;
+  pumping: boolean;
+  /** The first of `waiting` that was not started. */
+  next: number;
+  readonly waiting: Flight[];
 }
 
 /** Limits the loads that a call runs at once, per node, to the node's `loadConcurrency`. */
@@ -92,21 +82,28 @@ export function limitLoads(call: Call): void {
   call.gates = new Map();
 }
 
-/** Starts what waits while there is room. A load that ends at once makes room within its own start, so this never recurs. */
-function pump(own: Gate, limit: number): void {
-  if (own.pumping) return;
-  own.pumping = true;
-  while (own.open < limit) {
-    const run = own.waiting[own.next];
-    if (!run) break;
-    own.next++;
-    own.open++;
-    run(() => {
-      own.open--;
-      pump(own, limit);
-    });
+function enter(gates: Map<Binding, Gate>, flight: Flight): void {
+  let gate = gates.get(flight.binding);
+  if (!gate) {
+    gate = { open: 0, pumping: false, next: 0, waiting: [] };
+    gates.set(flight.binding, gate);
   }
-  own.pumping = false;
+  gate.waiting.push(flight);
+  pump(gate, flight.binding.spec.loadConcurrency);
+}
+
+/** Starts what waits while there is room. A load that ends at once makes room within its own start, so this never recurs. */
+function pump(gate: Gate, limit: number): void {
+  if (gate.pumping) return;
+  gate.pumping = true;
+  while (gate.open < limit) {
+    const flight = gate.waiting[gate.next];
+    if (!flight) break;
+    gate.next++;
+    gate.open++;
+    start(flight, gate);
+  }
+  gate.pumping = false;
 }
 
 /** Collects the keys of one drain for one `loadAll`. */
@@ -142,20 +139,14 @@ function loadMany(flights: readonly Flight[]): void {
   if (!first) return;
   const { core, spec, counters } = first.binding;
   const params = flights.map((flight) => flight.params);
-  execute(
-    core,
-    spec,
-    first.env,
-    (context) => spec.loadAll?.(params, context),
-    (loaded) => {
-      const list = loaded.ok ? aligned(loaded.result, flights.length, spec.name) : loaded.result;
-      for (const [index, flight] of flights.entries()) {
-        const one = loaded.ok && Array.isArray(list) ? elementOf(list[index], spec.name) : { ok: false, result: list };
-        countLoad(counters, loaded.ms, one.ok, 1 / flights.length);
-        settleLoaded(flight, { ...loaded, ...one });
-      }
-    },
-  );
+  execute(core, spec, first.env, spec.loadAll ?? nothing, params, (loaded) => {
+    const list = loaded.ok ? aligned(loaded.result, flights.length, spec.name) : loaded.result;
+    for (const [index, flight] of flights.entries()) {
+      const one = loaded.ok && Array.isArray(list) ? elementOf(list[index], spec.name) : { ok: false, result: list };
+      countLoad(counters, loaded.ms, one.ok, 1 / flights.length);
+      settleLoaded(flight, { ...loaded, ...one });
+    }
+  });
 }
 
 /** One key's part of what `loadAll` gave; an `Error` is that key's failure. */
@@ -184,115 +175,4 @@ function settleLoaded(flight: Flight, loaded: Loaded): void {
     guarded: true,
   };
   settleFound(flight, found, admits(flight));
-}
-
-/** Runs a loader within the node's hard timeout. A synchronous throw is a failure like any other. */
-export function execute(core: Core, spec: NodeSpec, env: unknown, invoke: (context: LoadContext<unknown>) => unknown, done: (loaded: Loaded) => void): void {
-  const run = new Execution(core, spec, env, done);
-  let result: unknown;
-  let pending: Promise<unknown> | undefined;
-  try {
-    result = invoke(run);
-    pending = isThenable(result) ? Promise.resolve(result) : undefined;
-  } catch (error) {
-    return run.end(false, error);
-  }
-  if (!pending) return run.end(true, result);
-  run.limit();
-  pending.then(
-    (value) => run.end(true, value),
-    (error: unknown) => run.end(false, error),
-  );
-}
-
-/** One run of a loader, and the context it gets. The signal is made when it is asked for: most loaders never do. */
-class Execution implements LoadContext<unknown>, Due {
-  readonly env: unknown;
-  readonly dueAt: number;
-  over = false;
-  private readonly core: Core;
-  private readonly spec: NodeSpec;
-  private readonly done: (loaded: Loaded) => void;
-  private readonly createdAt: number;
-  private readonly since: number;
-  private timer: unknown = undefined;
-  private deadlines: Deadlines | undefined = undefined;
-  private controller: AbortController | undefined = undefined;
-  private aborted = false;
-
-  constructor(core: Core, spec: NodeSpec, env: unknown, done: (loaded: Loaded) => void) {
-    this.core = core;
-    this.spec = spec;
-    this.env = env;
-    this.done = done;
-    this.createdAt = core.clock.now();
-    this.since = core.clock.monotonic();
-    this.dueAt = this.since + spec.hardTimeoutMs;
-  }
-
-  get signal(): AbortSignal {
-    if (!this.controller) {
-      this.controller = new AbortController();
-      if (this.aborted) this.controller.abort();
-    }
-    return this.controller.signal;
-  }
-
-  /** A timer belongs to the request that set it, where requests own their I/O. */
-  limit(): void {
-    const { core, spec } = this;
-    if (core.requestScoped) this.timer = core.clock.setTimeout(() => this.expire(), spec.hardTimeoutMs);
-    else {
-      this.deadlines = core.deadlinesOf(spec.hardTimeoutMs);
-      this.deadlines.add(this);
-    }
-  }
-
-  expire(): void {
-    const { name, hardTimeoutMs } = this.spec;
-    this.end(false, new CacheError("ERR_LOAD_TIMEOUT", `node ${describe(name)}: the load took longer than its hard timeout of ${hardTimeoutMs} ms`));
-    this.aborted = true;
-    this.controller?.abort();
-  }
-
-  end(ok: boolean, result: unknown): void {
-    if (this.over) return;
-    this.over = true;
-    const { core, spec, createdAt, since } = this;
-    if (this.timer !== undefined) core.clock.clearTimeout(this.timer);
-    this.deadlines?.ended();
-    const checked = ok ? resultOf(result, spec.name) : { ok, result };
-    this.done({ ...checked, createdAt, since, ms: core.clock.monotonic() - since });
-  }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
-}
-
-const UNSHAREABLE = ["Response", "Request", "ReadableStream", "WritableStream", "TransformStream", "Promise", "WebSocket"] as const;
-
-/** By its tag, which also holds for objects of another realm; on Workers with a compatibility date before 2024-09-26 classes have none. */
-function isA(value: object, name: string): boolean {
-  const type: unknown = Reflect.get(globalThis, name);
-  return Reflect.get(value, Symbol.toStringTag) === name || (typeof type === "function" && value instanceof type);
-}
-
-interface Result {
-  readonly ok: boolean;
-  readonly result: unknown;
-}
-
-/** A value, if it may be shared between requests: a body can be read once, and by the request that fetched it. */
-function resultOf(value: unknown, node: string): Result {
-  if (typeof value !== "object" || value === null) return { ok: true, result: value };
-  try {
-    const tag = isThenable(value) ? "Promise" : UNSHAREABLE.find((name) => isA(value, name));
-    if (tag === undefined) return { ok: true, result: value };
-    const message = `node ${describe(node)}: load gave a ${tag}, which cannot be shared; read its body and return plain data`;
-    return { ok: false, result: new CacheError("ERR_SERIALIZE", message) };
-  } catch (error) {
-    // A proxy whose traps throw, say: what cannot be looked at is the loader's failure.
-    return { ok: false, result: error };
-  }
 }

@@ -27,7 +27,7 @@ export function probe(binding: Binding, key: string): LocalEntry | undefined {
 /** The fresh local entry of what is asked, unless it is too old for this caller. */
 export function young({ binding, reference, maxAgeMs }: Ask): LocalEntry | undefined {
   const entry = probe(binding, reference.key);
-  if (entry === undefined || maxAgeMs === Number.POSITIVE_INFINITY) return entry;
+  if (entry === undefined || maxAgeMs === undefined) return entry;
   return ageMs(entry.createdAt, binding.core.clock.now()) <= maxAgeMs ? entry : undefined;
 }
 

@@ -60,8 +60,8 @@ export function readAllWith(caller: Caller, asks: readonly Ask[], options: ReadO
   return waitFor(() => (options.bypass ? bypassAll(caller, asks) : readAll(caller, youngOnly)), options.signal);
 }
 
-function maxAgeOf({ maxAge }: ReadOptions): number {
-  return toMs(maxAge ?? null, "get: maxAge") ?? Number.POSITIVE_INFINITY;
+function maxAgeOf({ maxAge }: ReadOptions): number | undefined {
+  return toMs(maxAge ?? null, "get: maxAge") ?? undefined;
 }
 
 /** Skips every tier, loads and stores: a refresh that counts as a request, and that a storage cannot fail. */

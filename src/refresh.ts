@@ -11,13 +11,15 @@ import type { Found, OwnLoader } from "./chain.ts";
 import { LOST, OVERDUE, Operation } from "./flight.ts";
 import type { Call } from "./flight.ts";
 import { keyDigest } from "./key.ts";
-import { execute, noLoader } from "./load.ts";
-import type { Loaded } from "./load.ts";
+import { execute } from "./execution.ts";
+import type { Loaded } from "./execution.ts";
+import { noLoader } from "./load.ts";
 import { abandonReplacing, beginReplacing, finishReplacing, invalidate, prepare, writeError } from "./replace.ts";
 import { serializeError } from "./settle.ts";
 import type { Payload } from "./settle.ts";
 import { countLoad } from "./stats.ts";
 import type { Target } from "./tier-calls.ts";
+import type { LoadContext } from "./types.ts";
 
 /** What a refresh ends with: what was loaded, and what went wrong. Both, if a tier failed after the load. */
 export interface Refreshed {
@@ -120,16 +122,12 @@ async function loadOnce(mine: Refresh, { binding, params }: Target, env: unknown
   const { core, spec, counters } = binding;
   const operation = new Operation<Loaded>(mine.call);
   mine.load = operation;
-  execute(
-    core,
-    spec,
-    env,
-    (context) => (own ? own() : spec.load ? spec.load(params, context) : loadAlone(spec.loadAll?.([params], context), spec.name)),
-    (loaded) => {
-      countLoad(counters, loaded.ms, loaded.ok);
-      operation.settle(loaded);
-    },
-  );
+  const { load, loadAll } = spec;
+  const loader = own ? () => own() : (load ?? ((one: unknown, context: LoadContext<unknown>) => loadAlone(loadAll?.([one], context), spec.name)));
+  execute(core, spec, env, loader, params, (loaded) => {
+    countLoad(counters, loaded.ms, loaded.ok);
+    operation.settle(loaded);
+  });
   return operation.done;
 }
 

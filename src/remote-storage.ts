@@ -86,7 +86,7 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
   const conditional = traits.conditional === true;
   const maxBatch = traits.maxBatch ?? Number.POSITIVE_INFINITY;
   const known = new Map<string, Known>();
-  const lanes = createLanes(host.runtime);
+  const lanes = createLanes(host.runtime, clock);
   let order = 0;
   // Set while the last call to end ran out of its budget. Jobs that waited for such a call have spent their own budget.
   let hangs = false;
@@ -101,13 +101,6 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     host.emitter.emit({ type: "storage-failed", storage: name, operation, error: wrapped });
     return wrapped;
   }
-  function queue<J extends Job>(lane: Lane<J>): (job: J) => void {
-    return (job) => {
-      job.queuedAt = clock.monotonic();
-      lane.add(job);
-    };
-  }
-
   /** A higher number replaces what is remembered, and so does any number that was asked for after the remembered one was learned. */
   function learn(names: readonly string[], numbers: readonly (number | undefined)[], sentAt: number): void {
     for (const [index, generation] of names.entries()) {
@@ -136,13 +129,13 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     }
   }
 
-  async function sendReads(jobs: readonly ReadJob[]): Promise<void> {
+  async function sendReads(jobs: readonly ReadJob[], since: number): Promise<void> {
     const keys = jobs.map((job) => job.storedKey);
     const names = namesOf(jobs);
     const sentAt = ++order;
     const began = clock.monotonic();
     try {
-      const { slots, generations } = await call("read", keys, (signal) => storage.read(keys, names, signal), jobs[0]?.queuedAt);
+      const { slots, generations } = await call("read", keys, (signal) => storage.read(keys, names, signal), since);
       const ms = clock.monotonic() - began;
       checkLength(slots, keys.length, name, "read");
       checkLength(generations, names.length, name, "read");
@@ -157,7 +150,7 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     }
   }
 
-  async function sendWrites(jobs: readonly WriteJob[]): Promise<void> {
+  async function sendWrites(jobs: readonly WriteJob[], since: number): Promise<void> {
     const entries: WriteEntry[] = [];
     const sent: WriteJob[] = [];
     for (const job of jobs) {
@@ -170,7 +163,7 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     const began = clock.monotonic();
     try {
       const keys = entries.map(({ key }) => key);
-      const stored = await call("write", keys, (signal) => storage.write(entries, signal), jobs[0]?.queuedAt);
+      const stored = await call("write", keys, (signal) => storage.write(entries, signal), since);
       const ms = clock.monotonic() - began;
       checkLength(stored, entries.length, name, "write");
       hangs = false;
@@ -190,10 +183,10 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     }
   }
 
-  async function sendRemoves(jobs: readonly RemoveJob[]): Promise<void> {
+  async function sendRemoves(jobs: readonly RemoveJob[], since: number): Promise<void> {
     const keys = [...new Set(jobs.map((job) => job.storedKey))];
     try {
-      await call("remove", keys, (signal) => storage.remove(keys, signal), jobs[0]?.queuedAt);
+      await call("remove", keys, (signal) => storage.remove(keys, signal), since);
       hangs = false;
       tell(jobs, (job) => job.removed(), "remove");
     } catch (error) {
@@ -226,9 +219,9 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     minTtlMs: traits.minTtlMs ?? 1,
     maxKeyBytes: traits.maxKeyBytes ?? Number.POSITIVE_INFINITY,
     maxValueBytes: traits.maxValueBytes ?? Number.POSITIVE_INFINITY,
-    read: queue(reads),
-    write: queue(writes),
-    remove: queue(removes),
+    read: (job) => reads.add(job),
+    write: (job) => writes.add(job),
+    remove: (job) => removes.add(job),
     stands: (names, numbers) => names.every((generation, index) => (known.get(generation)?.number ?? numbers[index]) === numbers[index]),
   };
 }

@@ -139,7 +139,7 @@ function publish(flight: Flight, found: Found): void {
   const generations = sharedGenerations(flight.binding, flight.captures);
   for (const part of flight.chain.locals) {
     const entry = localEntry(part, found, generations);
-    if (putLocal(core, flight, part, entry)) (flight.filled ??= []).push(entry);
+    if (putLocal(core, flight, part, entry)) flight.filled = flight.filled ? [...flight.filled, entry] : [entry];
   }
 }
 
@@ -195,7 +195,6 @@ function backFill(flight: Flight, found: Found, targets: readonly RemotePart[], 
 /** One write of a flight to one tier. */
 class BackFill implements WriteJob {
   readonly storedKey: string;
-  queuedAt = 0;
   private readonly flight: Flight;
   private readonly part: RemotePart;
   private readonly found: Found;

@@ -33,7 +33,6 @@ export function capture(part: RemotePart, short: string): Promise<Capture | unde
     part.storage.read({
       storedKey: short,
       names: part.names,
-      queuedAt: 0,
       answered(slot, _asRead, standing, ms) {
         part.counters.readTimeMs += ms;
         if (!standing) return resolve(undefined);
@@ -55,7 +54,6 @@ export function write(part: RemotePart, short: string, make: () => WriteEntry | 
   return new Promise((resolve) => {
     part.storage.write({
       storedKey: short,
-      queuedAt: 0,
       prepare() {
         const entry = make();
         if (!entry) resolve("refused");
@@ -86,7 +84,6 @@ export async function clear(part: RemotePart, { binding, key }: Target): Promise
   return new Promise((resolve) => {
     part.storage.remove({
       storedKey: short,
-      queuedAt: 0,
       removed: () => resolve(true),
       failed(error) {
         countFailure(part, error);

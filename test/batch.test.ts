@@ -7,14 +7,14 @@ import type { Job, LaneOptions } from "../src/batch.ts";
 import type { Runtime } from "../src/runtime.ts";
 import { fakeClock } from "./support/fake-clock.ts";
 
-const job = (storedKey: string): Job => ({ storedKey, queuedAt: 0 });
+const job = (storedKey: string): Job => ({ storedKey });
 
 /** Lanes whose drains and calls end when the test says so. */
 function setUp(requestScoped: boolean) {
   const clock = fakeClock();
   const drains: (() => void)[] = [];
   const runtime: Runtime = { requestScoped, waitUntil: undefined, scheduleDrain: (run) => void drains.push(run) };
-  const lanes = createLanes(runtime);
+  const lanes = createLanes(runtime, clock);
   const open: { readonly keys: readonly string[]; readonly end: () => void }[] = [];
   const sent: (readonly string[])[] = [];
   const send = (jobs: readonly Job[]): Promise<void> => {

@@ -78,18 +78,18 @@ describe("loads", () => {
 
   test("whose result cannot even be looked at fail, and free their key", async () => {
     const { cache, inFlight } = rig();
-    const evil = {
+    class Evil {
       get [Symbol.toStringTag](): never {
         throw new Error("getter");
-      },
-    };
+      }
+    }
     // oxlint-disable-next-line unicorn/no-thenable -- that is the point
     const thenable = Object.defineProperty({}, "then", {
       get: () => {
         throw new Error("getter");
       },
     });
-    for (const value of [evil, thenable]) {
+    for (const value of [new Evil(), thenable]) {
       expect(await failure(cache.get(counted<unknown>({ load: () => value })("a")))).toEqual(new Error("getter"));
       expect(inFlight()).toBe(0);
     }

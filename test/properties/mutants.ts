@@ -95,7 +95,6 @@ const STAMPS: readonly Mutant[] = [
       part.storage.read({
         storedKey: short,
         names: part.names,
-        queuedAt: 0,
         answered: (slot) => {
           flight.captures[part.index] = { stamp: slot ? slot.bytes.slice(0, 8) : null, numbers: flight.captures[part.index]?.numbers ?? [] };
           part.storage.write(new BackFill(flight, part, found, payload, short));
@@ -173,7 +172,6 @@ const GENERATIONS: readonly Mutant[] = [
       part.storage.read({
         storedKey: short,
         names: part.names,
-        queuedAt: 0,
         answered: (_slot, _asRead, standing) => {
           flight.captures[part.index] = { stamp: flight.captures[part.index]?.stamp, numbers: standing ?? [] };
           part.storage.write(new BackFill(flight, part, found, payload, short));

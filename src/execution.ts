@@ -1,0 +1,153 @@
+/**
+ * One run of a loader, within the node's hard timeout: what it gets, how its end is told, and whether what it gave may be shared
+ * at all. It relies on the clock and knows nothing of flights.
+ *
+ * Invariant: `done` is called exactly once, whatever the loader does or does not do.
+ *
+ * @module
+ */
+
+import type { Core } from "./core.ts";
+import type { Deadlines, Due } from "./deadlines.ts";
+import { describe } from "./duration.ts";
+import { CacheError } from "./errors.ts";
+import type { NodeSpec } from "./node-spec.ts";
+import type { LoadContext } from "./types.ts";
+
+/** How a load ended, with its times. */
+export interface Loaded {
+  readonly ok: boolean;
+  /** The value, or the error. */
+  readonly result: unknown;
+  /** Unix ms, just before. */
+  readonly createdAt: number;
+  /** The same by the monotonic clock. */
+  readonly since: number;
+  readonly ms: number;
+}
+
+/** Runs a loader within the node's hard timeout. A synchronous throw is a failure like any other. */
+export function execute<Params>(
+  core: Core,
+  spec: NodeSpec,
+  env: unknown,
+  loader: (params: Params, context: LoadContext<unknown>) => unknown,
+  params: Params,
+  done: (loaded: Loaded) => void,
+): void {
+  const run = new Execution(core, spec, env, done);
+  let result: unknown;
+  let pending: Promise<unknown> | undefined;
+  try {
+    result = loader(params, run);
+    pending = isThenable(result) ? Promise.resolve(result) : undefined;
+  } catch (error) {
+    return run.end(false, error);
+  }
+  if (!pending) return run.end(true, result);
+  run.limit();
+  pending.then(
+    (value) => run.end(true, value),
+    (error: unknown) => run.end(false, error),
+  );
+}
+
+/** One run of a loader, and the context it gets. The signal is made when it is asked for: most loaders never do. */
+class Execution implements LoadContext<unknown>, Due {
+  readonly env: unknown;
+  readonly dueAt: number;
+  over = false;
+  private readonly core: Core;
+  private readonly spec: NodeSpec;
+  private readonly done: (loaded: Loaded) => void;
+  private readonly createdAt: number;
+  private readonly since: number;
+  private timer: unknown = undefined;
+  private deadlines: Deadlines | undefined = undefined;
+  private controller: AbortController | undefined = undefined;
+  private aborted = false;
+
+  constructor(core: Core, spec: NodeSpec, env: unknown, done: (loaded: Loaded) => void) {
+    this.core = core;
+    this.spec = spec;
+    this.env = env;
+    this.done = done;
+    this.createdAt = core.clock.now();
+    this.since = core.clock.monotonic();
+    this.dueAt = this.since + spec.hardTimeoutMs;
+  }
+
+  get signal(): AbortSignal {
+    if (!this.controller) {
+      this.controller = new AbortController();
+      if (this.aborted) this.controller.abort();
+    }
+    return this.controller.signal;
+  }
+
+  /** A timer belongs to the request that set it, where requests own their I/O. */
+  limit(): void {
+    const { core, spec } = this;
+    if (core.requestScoped) this.timer = core.clock.setTimeout(() => this.expire(), spec.hardTimeoutMs);
+    else {
+      this.deadlines = core.deadlinesOf(spec.hardTimeoutMs);
+      this.deadlines.add(this);
+    }
+  }
+
+  expire(): void {
+    const { name, hardTimeoutMs } = this.spec;
+    this.end(false, new CacheError("ERR_LOAD_TIMEOUT", `node ${describe(name)}: the load took longer than its hard timeout of ${hardTimeoutMs} ms`));
+    this.aborted = true;
+    this.controller?.abort();
+  }
+
+  end(ok: boolean, result: unknown): void {
+    if (this.over) return;
+    this.over = true;
+    const { core, spec, createdAt, since } = this;
+    if (this.timer !== undefined) core.clock.clearTimeout(this.timer);
+    this.deadlines?.ended();
+    const checked = ok ? resultOf(result, spec.name) : { ok, result };
+    this.done({ ...checked, createdAt, since, ms: core.clock.monotonic() - since });
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+const UNSHAREABLE = ["Response", "Request", "ReadableStream", "WritableStream", "TransformStream", "Promise", "WebSocket"] as const;
+
+/** By its tag, which also holds for objects of another realm; on Workers with a compatibility date before 2024-09-26 classes have none. */
+function isA(value: object, name: string): boolean {
+  const type: unknown = Reflect.get(globalThis, name);
+  return Reflect.get(value, Symbol.toStringTag) === name || (typeof type === "function" && value instanceof type);
+}
+
+/** Most values are plain, and a plain object is none of the classes that cannot be shared. */
+function isOrdinary(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === Array.prototype || prototype === null;
+}
+
+/** A value, or the error in its place. */
+export interface Result {
+  readonly ok: boolean;
+  readonly result: unknown;
+}
+
+/** A value, if it may be shared between requests: a body can be read once, and by the request that fetched it. */
+export function resultOf(value: unknown, node: string): Result {
+  if (typeof value !== "object" || value === null) return { ok: true, result: value };
+  try {
+    if (isOrdinary(value) && !isThenable(value)) return { ok: true, result: value };
+    const tag = isThenable(value) ? "Promise" : UNSHAREABLE.find((name) => isA(value, name));
+    if (tag === undefined) return { ok: true, result: value };
+    const message = `node ${describe(node)}: load gave a ${tag}, which cannot be shared; read its body and return plain data`;
+    return { ok: false, result: new CacheError("ERR_SERIALIZE", message) };
+  } catch (error) {
+    // A proxy whose traps throw, say: what cannot be looked at is the loader's failure.
+    return { ok: false, result: error };
+  }
+}
