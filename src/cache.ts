@@ -105,11 +105,10 @@ class View implements Caller {
 
   get(reference: AnyReference, options?: OneReadOptions): Promise<unknown> {
     try {
-      if (options !== undefined) return readWith(this, this.askFor(reference, options.load), options);
       const binding = this.bindingOf(reference);
+      if (options !== undefined) return readWith(this, this.askFor(reference, options.load), options);
       const hit = probe(binding, reference.key);
-      if (hit !== undefined) return Promise.resolve(takeEntry(binding, hit));
-      return fly(this, this.askFor(reference, undefined));
+      return hit === undefined ? fly(this, this.askFor(reference, undefined)) : Promise.resolve(takeEntry(binding, hit));
     } catch (error) {
       return Promise.reject(error);
     }

@@ -77,10 +77,17 @@ export class TinyLfu implements Eviction {
   }
 
   touch(slot: number): void {
-    this.count(slot);
     const region = this.region[slot];
-    if (region === PROTECTED) this.links.toFront(PROTECTED, slot);
-    else if (region === WINDOW) this.links.toFront(WINDOW, slot);
+    if (region === PROTECTED) {
+      // The busiest entries are not relinked on every hit: with a full count no candidate outdoes them, and should one
+      // drift to probation, its next hit brings it back.
+      if (this.uses[slot] === MAX_COUNT) return;
+      this.count(slot);
+      this.links.toFront(PROTECTED, slot);
+      return;
+    }
+    this.count(slot);
+    if (region === WINDOW) this.links.toFront(WINDOW, slot);
     else this.promote(slot);
   }
 
