@@ -26,6 +26,7 @@ const CHECKS = [
   { name: "exports", command: "node scripts/check-exports.mjs" },
   { name: "leaks", command: "node scripts/check-leaks.mjs", show: true },
   { name: "snippets", command: "node scripts/check-snippets.mjs" },
+  { name: "readme figures", command: "node scripts/readme-results.mjs --check" },
 ];
 
 const NO_TESTS = { passed: 0, failed: 0, skipped: 0, notRun: [] };
