@@ -211,6 +211,12 @@ class View implements Caller {
     return new View(this.core, scope, prefix ?? this.prefix);
   }
 
+  async prune(limit: number): Promise<number> {
+    if (this.core.closed) throw closedError();
+    if (!Number.isSafeInteger(limit) || limit < 1) throw new TypeError(`prune: limit must be a whole number of at least 1, got ${describe(limit)}`);
+    return this.core.storages.prune(limit);
+  }
+
   flush(): Promise<void> {
     return this.flushed(this.scope.own);
   }

@@ -16,7 +16,7 @@ export type CacheEvent =
   | {
       readonly type: "storage-failed";
       readonly storage: string;
-      readonly operation: "read" | "write" | "remove" | "ensure" | "raise" | "close";
+      readonly operation: "read" | "write" | "remove" | "ensure" | "raise" | "prune" | "close";
       readonly error: CacheError;
     }
   /** Stored bytes that are no entry, or that the serializer did not take back. Treated as a miss. */

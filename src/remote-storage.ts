@@ -75,6 +75,8 @@ export interface RemoteStorage {
   read(job: ReadJob): void;
   write(job: WriteJob): void;
   remove(job: RemoveJob): void;
+  /** Removes at most `limit` expired slots, where the storage has to be told; takes as long as it takes. */
+  prune(limit: number): Promise<number>;
   /** Whether generations captured earlier are, as far as this isolate knows, the ones that stand. */
   stands(names: readonly string[], numbers: readonly number[]): boolean;
 }
@@ -222,6 +224,8 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     read: (job) => reads.add(job),
     write: (job) => writes.add(job),
     remove: (job) => removes.add(job),
+    // Without the budget of a call that somebody waits for: a cron has minutes, and half of a pruning is of use as well.
+    prune: (limit) => storage.prune?.(limit, new AbortController().signal) ?? Promise.resolve(0),
     stands: (names, numbers) => names.every((generation, index) => (known.get(generation)?.number ?? numbers[index]) === numbers[index]),
   };
 }

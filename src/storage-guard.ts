@@ -14,7 +14,7 @@ import type { Storage } from "./storage.ts";
 import type { GuardOptions } from "./types.ts";
 
 /** What is being asked of a storage. */
-export type Operation = "read" | "write" | "remove" | "ensure" | "raise" | "close";
+export type Operation = "read" | "write" | "remove" | "ensure" | "raise" | "prune" | "close";
 
 /** Default budget of one storage call, in ms. */
 const DEFAULT_TIMEOUT_MS = 1_000;

@@ -58,6 +58,23 @@ export class Storages {
     return [...this.opened.values()].flatMap((opened) => (isLocal(opened) ? [] : [opened]));
   }
 
+  /** Prunes every storage that can be. @throws ERR_STORAGE_WRITE naming the first that failed, all having been tried. */
+  async prune(limit: number): Promise<number> {
+    let pruned = 0;
+    let failure: CacheError | undefined;
+    for (const name of this.given.keys()) {
+      const opened = this.open(name, "");
+      if (isLocal(opened)) continue;
+      try {
+        pruned += await opened.prune(limit);
+      } catch (error) {
+        failure ??= wrap(error, name, "prune", []);
+      }
+    }
+    if (failure) throw failure;
+    return pruned;
+  }
+
   /** Releases every storage, also when one of them fails. @throws ERR_STORAGE_WRITE naming the first that failed. */
   async close(): Promise<void> {
     let failure: CacheError | undefined;

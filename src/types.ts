@@ -181,6 +181,13 @@ export interface Cache<Names extends string = string, Env extends RegisteredEnv 
   registerStorage<const Name extends string>(name: Name, storage: StorageOption): Cache<Names | Name, Env>;
   /** A request-scoped view of the same cache. */
   with<NewEnv extends RegisteredEnv | undefined = Env>(scope: ScopeOptions<NewEnv>): Cache<Names, NewEnv>;
+  /**
+   * Removes at most `limit` expired slots from each storage that keeps them until told to, and gives the number removed; for a
+   * cron trigger. Readers never see an expired slot, pruned or not.
+   *
+   * @throws TypeError for a limit that is no whole number of at least 1; `ERR_STORAGE_WRITE` if a storage failed, all having been tried.
+   */
+  prune(limit: number): Promise<number>;
   /** Resolves when this view's background writes have ended. */
   flush(): Promise<void>;
   /** Flushes, then releases the storages. */
