@@ -1,7 +1,7 @@
 /**
  * Lanes: jobs for one storage that fall into the same drain travel in one call. Where requests own their I/O a drain is a
- * few microtasks, and no queue ever holds jobs of two requests; six calls at most are open for one request. Elsewhere a drain is one turn of the event loop, six calls at most are open for the storage, and later jobs
- * wait and merge. It knows nothing of keys, stamps or policy.
+ * few microtasks, and no queue ever holds jobs of two requests; six calls at most are open for one request. Elsewhere a drain
+ * is one turn of the event loop, six calls at most are open for the storage, and later jobs wait and merge. It knows nothing of keys, stamps or policy.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * Changing what the tiers hold: `set`, `invalidate`, and the two halves of `refresh` (`refresh.ts`). All three fence first, so that older loads of this isolate
- * store nothing, and clear or write remote tiers from right to left, each awaited before the next: in any other order a
- * reader could copy the old value from a tier that is not yet cleared into one that is.
+ * Changing what the tiers hold: `set`, `invalidate`, and the two halves of `refresh` (`refresh.ts`). All three fence first, so
+ * that older loads of this isolate store nothing, and clear or write remote tiers from right to left, each awaited before the
+ * next: in any other order a reader could copy the old value from a tier that is not yet cleared into one that is.
  *
  * Invariant: a value is written only under the stamp that the same operation read, and only while the operation is younger
  * than `storeWithin`; whatever is refused, or too old, becomes a tombstone.
