@@ -18,6 +18,7 @@ import type { Binding } from "./binding.ts";
 import { describe, toMs } from "./duration.ts";
 import { checkPrefix, fullKey } from "./key.ts";
 import { peek, probe } from "./local-probe.ts";
+import { nodes, specOf } from "./node.ts";
 import { fly, loadAnew, lookUpAll, read, readAll, readAllWith, readWith } from "./read.ts";
 import { invalidate, set } from "./replace.ts";
 import { targetOf } from "./tier-calls.ts";
@@ -214,7 +215,7 @@ class View implements Caller {
   async prune(limit: number): Promise<number> {
     if (this.core.closed) throw closedError();
     if (!Number.isSafeInteger(limit) || limit < 1) throw new TypeError(`prune: limit must be a whole number of at least 1, got ${describe(limit)}`);
-    return this.core.storages.prune(limit);
+    return this.core.storages.prune(limit, new Set(nodes().flatMap((node) => specOf(node)?.caches.map(({ storage }) => storage) ?? [])));
   }
 
   flush(): Promise<void> {

@@ -58,11 +58,16 @@ export class Storages {
     return [...this.opened.values()].flatMap((opened) => (isLocal(opened) ? [] : [opened]));
   }
 
-  /** Prunes every storage that can be. @throws ERR_STORAGE_WRITE naming the first that failed, all having been tried. */
-  async prune(limit: number): Promise<number> {
+  /**
+   * Prunes every storage that can be; one that was given as a function is made for it only if `named` says that nodes use it.
+   *
+   * @throws ERR_STORAGE_WRITE naming the first that failed, all having been tried.
+   */
+  async prune(limit: number, named: ReadonlySet<string>): Promise<number> {
     let pruned = 0;
     let failure: CacheError | undefined;
-    for (const name of this.given.keys()) {
+    for (const [name, given] of this.given) {
+      if (typeof given === "function" && !this.opened.has(name) && !named.has(name)) continue;
       const opened = this.open(name, "");
       if (isLocal(opened)) continue;
       try {

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { createCache } from "../../src/cache.ts";
 import { local } from "../../src/local/local.ts";
+import { defineNode } from "../../src/node.ts";
 import { memoryStorage } from "../../testing/memory-storage.ts";
 import { failure } from "../support/rig.ts";
 
@@ -26,11 +27,15 @@ function aged(count: number) {
 }
 
 describe("prune", () => {
-  test("removes at most limit expired slots of each storage, and nothing that lives", async () => {
+  test("removes at most limit expired slots of each storage that nodes use, and nothing that lives", async () => {
     const [one, two] = [aged(5), aged(3)];
     await one.fill();
     await two.fill();
-    const cache = createCache({ storages: { local: local(), one: one.storage, two: () => two.storage } });
+    defineNode({ name: "Pruned", key: () => "k", load: () => 1, caches: [{ storage: "two", ttl: "1m" }], allowRedefine: true });
+    const unused = (): never => {
+      throw new Error("no node names it");
+    };
+    const cache = createCache({ storages: { local: local(), one: one.storage, two: () => two.storage, unused } });
     expect(await cache.prune(4)).toBe(7);
     expect(await cache.prune(4)).toBe(1);
     expect(await cache.prune(4)).toBe(0);
