@@ -236,13 +236,14 @@ const FLIGHTS: readonly Mutant[] = [
     "  if (flight.writing === 0) land(flight);\n  flight.settle(own);",
     "  flight.binding.flights.delete(flight.key);\n  if (flight.writing === 0) land(flight);\n  flight.settle(own);",
   ),
-  mutant(
-    "a flight is joined whatever has become of it",
-    STORIES,
-    "src/arrive.ts",
-    "return flight.sentAt === undefined || now - flight.sentAt <= writeBudgetMs(flight);",
-    "return true;",
-  ),
+  {
+    name: "a flight is joined whatever has become of it",
+    test: STORIES,
+    edits: [
+      { file: "src/arrive.ts", find: "  if (flight.call.silent(now) || now - flight.startedAt > flight.chain.capMs) return false;\n", replace: "" },
+      { file: "src/arrive.ts", find: "return flight.sentAt === undefined || now - flight.sentAt <= writeBudgetMs(flight);", replace: "return now >= 0;" },
+    ],
+  },
   mutant(
     "the generations of a local copy are not compared",
     STORIES,
