@@ -11,8 +11,8 @@ import type { Clock } from "./clock.ts";
 import { CacheError } from "./errors.ts";
 import type { Emitter } from "./events.ts";
 import type { Runtime } from "./runtime.ts";
-import { callWithin, wrap } from "./storage-guard.ts";
-import type { Operation } from "./storage-guard.ts";
+import { createGuard, wrap } from "./storage-guard.ts";
+import type { GuardRules, Operation } from "./storage-guard.ts";
 import type { Slot, Storage, WriteEntry } from "./storage.ts";
 
 /** A slot to read, with the generations that its node needs. */
@@ -82,27 +82,16 @@ export interface RemoteStorage {
 }
 
 /** Wraps a storage for a cache. */
-export function createRemoteStorage(host: RemoteHost, name: string, storage: Storage, budgetMs: number): RemoteStorage {
+export function createRemoteStorage(host: RemoteHost, name: string, storage: Storage, rules: GuardRules): RemoteStorage {
   const { traits } = storage;
   const { clock } = host;
   const conditional = traits.conditional === true;
   const maxBatch = traits.maxBatch ?? Number.POSITIVE_INFINITY;
   const known = new Map<string, Known>();
   const lanes = createLanes(host.runtime, clock);
+  const guard = createGuard(host, name, storage, rules);
   let order = 0;
-  // Set while the last call to end ran out of its budget. Jobs that waited for such a call have spent their own budget.
-  let hangs = false;
 
-  function call<T>(operation: Operation, secrets: readonly string[], run: (signal: AbortSignal) => Promise<T>, since?: number): Promise<T> {
-    const waited = hangs && since !== undefined ? clock.monotonic() - since : 0;
-    return callWithin(clock, Math.max(1, budgetMs - waited), name, operation, secrets, run);
-  }
-  function report(operation: Operation, error: unknown): CacheError {
-    const wrapped = error instanceof CacheError ? error : wrap(error, name, operation, []);
-    hangs = wrapped.code === "ERR_STORAGE_TIMEOUT";
-    host.emitter.emit({ type: "storage-failed", storage: name, operation, error: wrapped });
-    return wrapped;
-  }
   /** A higher number replaces what is remembered, and so does any number that was asked for after the remembered one was learned. */
   function learn(names: readonly string[], numbers: readonly (number | undefined)[], sentAt: number): void {
     for (const [index, generation] of names.entries()) {
@@ -120,13 +109,17 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     const missing = names.filter((_, index) => asRead[index] === undefined);
     const sentAt = ++order;
     try {
-      const made = await call("ensure", missing, (signal) => storage.ensure?.(missing, signal) ?? Promise.resolve([]));
-      checkLength(made, missing.length, name, "ensure");
+      const made = await guard.call({
+        operation: "ensure",
+        secrets: missing,
+        run: (signal) => storage.ensure?.(missing, signal) ?? Promise.resolve([]),
+        check: (numbers) => checkLength(numbers, missing.length, name, "ensure"),
+      });
       learn(missing, made, sentAt);
       let next = 0;
       return asRead.map((number) => number ?? made[next++] ?? 0);
     } catch (error) {
-      report("ensure", error);
+      guard.report("ensure", error);
       return undefined;
     }
   }
@@ -137,17 +130,23 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     const sentAt = ++order;
     const began = clock.monotonic();
     try {
-      const { slots, generations } = await call("read", keys, (signal) => storage.read(keys, names, signal), since);
+      const { slots, generations } = await guard.call({
+        operation: "read",
+        secrets: keys,
+        run: (signal) => storage.read(keys, names, signal),
+        check(result) {
+          checkLength(result.slots, keys.length, name, "read");
+          checkLength(result.generations, names.length, name, "read");
+        },
+        since,
+      });
       const ms = clock.monotonic() - began;
-      checkLength(slots, keys.length, name, "read");
-      checkLength(generations, names.length, name, "read");
-      hangs = false;
       learn(names, generations, sentAt);
       const standing = isComplete(generations) ? generations : await complete(names, generations);
       const pick = picker(names);
       tell(jobs, (job, index) => job.answered(slots[index], pick(job.names, generations), standing && pick(job.names, standing), ms), "read");
     } catch (error) {
-      const reported = report("read", error);
+      const reported = guard.report("read", error);
       for (const job of jobs) job.failed(reported);
     }
   }
@@ -165,13 +164,17 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     const began = clock.monotonic();
     try {
       const keys = entries.map(({ key }) => key);
-      const stored = await call("write", keys, (signal) => storage.write(entries, signal), since);
+      const stored = await guard.call({
+        operation: "write",
+        secrets: keys,
+        run: (signal) => storage.write(entries, signal),
+        check: (answers) => checkLength(answers, entries.length, name, "write"),
+        since,
+      });
       const ms = clock.monotonic() - began;
-      checkLength(stored, entries.length, name, "write");
-      hangs = false;
       tell(sent, (job, index) => job.written(stored[index], ms), "write");
     } catch (error) {
-      const reported = report("write", error);
+      const reported = guard.report("write", error);
       for (const job of sent) job.failed(reported);
     }
   }
@@ -188,11 +191,10 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
   async function sendRemoves(jobs: readonly RemoveJob[], since: number): Promise<void> {
     const keys = [...new Set(jobs.map((job) => job.storedKey))];
     try {
-      await call("remove", keys, (signal) => storage.remove(keys, signal), since);
-      hangs = false;
+      await guard.call({ operation: "remove", secrets: keys, run: (signal) => storage.remove(keys, signal), check: () => undefined, since });
       tell(jobs, (job) => job.removed(), "remove");
     } catch (error) {
-      const reported = report("remove", error);
+      const reported = guard.report("remove", error);
       for (const job of jobs) job.failed(reported);
     }
   }
@@ -215,7 +217,7 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
   return {
     name,
     storage,
-    budgetMs,
+    budgetMs: guard.budgetMs,
     conditional,
     guarded: conditional && traits.consistency === "strong",
     minTtlMs: traits.minTtlMs ?? 1,

@@ -1,37 +1,50 @@
 /**
- * The guard around a storage: the time budget of every call, also of one that never answers, and the only place that wraps
- * a storage's errors. It relies on the port and the clock. It does not retry (a write applied twice can put an old stamp
- * back), and it never keeps a driver's error, which may carry the whole command with its values.
+ * The guard around a storage: the time budget of every call, also of one that never answers; the breaker, which spares a
+ * sick storage and those who ask it; and the only place that wraps and reports a storage's errors. It relies on the port, the
+ * clock and `breaker.ts`. It never sends a write twice (applied twice it can put an old stamp back), and it never keeps a
+ * driver's error, which may carry the whole command with its values.
  *
  * @module
  */
 
+import { createBreaker } from "./breaker.ts";
 import type { Clock } from "./clock.ts";
 import { toFiniteMs, describe } from "./duration.ts";
 import { CacheError } from "./errors.ts";
+import type { Emitter } from "./events.ts";
 import { readFields } from "./node-spec.ts";
+import { lacksTable, redact, textOf } from "./redact.ts";
 import type { Storage } from "./storage.ts";
-import type { GuardOptions } from "./types.ts";
+import type { BreakerOptions, GuardOptions } from "./types.ts";
 
 /** What is being asked of a storage. */
 export type Operation = "read" | "write" | "remove" | "ensure" | "raise" | "prune" | "close";
 
 /** Default budget of one storage call, in ms. */
 const DEFAULT_TIMEOUT_MS = 1_000;
-const MESSAGE_LENGTH = 200;
-const GUARD_FIELDS = ["timeout"];
+const DEFAULT_FAILURES = 5;
+const DEFAULT_COOL_DOWN_MS = 5_000;
+/** A probe that has been silent for its budget and this long, in ms, has died: as long as the lease of a flight. */
+export const PROBE_GRACE_MS = 400;
+/** How often a missing table is reported, in ms. */
+const NOT_READY_EVERY_MS = 60_000;
+const GUARD_FIELDS = ["timeout", "breaker"];
+const BREAKER_FIELDS = ["failures", "coolDown"];
 
 const ownOptions = new WeakMap<Storage, GuardOptions>();
+/** Errors that say that the table is missing; their text no longer does once it is redacted. */
+const notReady = new WeakSet<CacheError>();
 
 /**
  * Gives one storage a guard of its own, in place of the cache's `guard` option, and returns the same storage.
  *
+ * @throws TypeError naming the option and the value.
  * @example
  * ```ts
  * import { createCache, guarded } from "cacheme";
  * import { upstash } from "cacheme/upstash";
  *
- * const cache = createCache({ storages: { redis: guarded(upstash({ url, token }), { timeout: "250ms" }) } });
+ * const cache = createCache({ storages: { redis: guarded(upstash({ url, token }), { timeout: "250ms", breaker: { failures: 3, coolDown: "2s" } }) } });
  * ```
  */
 export function guarded<S extends Storage>(storage: S, options: GuardOptions): S {
@@ -40,28 +53,145 @@ export function guarded<S extends Storage>(storage: S, options: GuardOptions): S
   return storage;
 }
 
+/** The options of a guard, as it uses them. */
+export interface GuardRules {
+  /** Budget of one call. */
+  readonly timeoutMs: number;
+  /** `undefined`: no breaker. */
+  readonly breaker: { readonly failures: number; readonly coolDownMs: number } | undefined;
+}
+
 /** @throws TypeError naming the option and the value. */
 export function checkGuard(options: GuardOptions | undefined): void {
-  if (options !== undefined && (typeof options !== "object" || options === null)) throw new TypeError(`guard must be an object, got ${describe(options)}`);
-  readFields(options ?? {}, GUARD_FIELDS, "guard");
-  timeoutOf(options);
+  readGuard(options);
+}
+
+/** The guard of a storage: its own, or the cache's. */
+export function guardOf(storage: Storage, options: GuardOptions | undefined): GuardRules {
+  return readGuard(ownOptions.get(storage) ?? options);
 }
 
 /** The budget of one call to a storage, in ms. */
 export function budgetOf(storage: Storage, options: GuardOptions | undefined): number {
-  return timeoutOf(ownOptions.get(storage) ?? options);
+  return guardOf(storage, options).timeoutMs;
 }
 
-function timeoutOf(options: GuardOptions | undefined): number {
-  if (options?.timeout === undefined) return DEFAULT_TIMEOUT_MS;
-  const ms = toFiniteMs(options.timeout, "guard: timeout");
-  if (ms === 0) throw new TypeError(`guard: timeout must be above 0, got ${describe(options.timeout)}`);
+function readGuard(options: GuardOptions | undefined): GuardRules {
+  if (options !== undefined && (typeof options !== "object" || options === null)) throw new TypeError(`guard must be an object, got ${describe(options)}`);
+  readFields(options ?? {}, GUARD_FIELDS, "guard");
+  return { timeoutMs: aboveZero(options?.timeout, DEFAULT_TIMEOUT_MS, "guard: timeout"), breaker: readBreaker(options?.breaker) };
+}
+
+function readBreaker(options: BreakerOptions | false | undefined): GuardRules["breaker"] {
+  if (options === false) return undefined;
+  if (options !== undefined && (typeof options !== "object" || options === null))
+    throw new TypeError(`guard: breaker must be an object or false, got ${describe(options)}`);
+  readFields(options ?? {}, BREAKER_FIELDS, "guard: breaker");
+  const failures = options?.failures === undefined ? DEFAULT_FAILURES : options.failures;
+  if (!(Number.isSafeInteger(failures) && failures >= 1))
+    throw new TypeError(`guard: breaker.failures must be a whole number of at least 1, got ${describe(failures)}`);
+  return { failures, coolDownMs: aboveZero(options?.coolDown, DEFAULT_COOL_DOWN_MS, "guard: breaker.coolDown") };
+}
+
+function aboveZero(duration: unknown, otherwise: number, option: string): number {
+  if (duration === undefined) return otherwise;
+  const ms = toFiniteMs(duration, option);
+  if (ms === 0) throw new TypeError(`${option} must be above 0, got ${describe(duration)}`);
   return ms;
+}
+
+/** What a guard needs from its cache. */
+export interface GuardHost {
+  readonly clock: Clock;
+  readonly emitter: Emitter;
+}
+
+/** One call to a storage. */
+export interface GuardedCall<T> {
+  readonly operation: Operation;
+  /** What must not be told: its keys. */
+  readonly secrets: readonly string[];
+  readonly run: (signal: AbortSignal) => Promise<T>;
+  /** Throws if the answer is nonsense, which is a failure of the storage like any other. */
+  readonly check: (value: T) => void;
+  /** When it was asked for, by the monotonic clock. */
+  readonly since?: number | undefined;
+}
+
+/** What stands between the core and one storage. */
+export interface Guard {
+  readonly budgetMs: number;
+  /** Makes a call within its budget, if the breaker lets it. Rejects with an error that has been reported. */
+  call<T>(call: GuardedCall<T>): Promise<T>;
+  /** An error of ours for what was caught; reported, if it has not been. */
+  report(operation: Operation, error: unknown): CacheError;
+}
+
+/** Makes the guard of a storage that a cache knows by a name. */
+export function createGuard({ clock, emitter }: GuardHost, name: string, { setup }: Storage, rules: GuardRules): Guard {
+  const { timeoutMs: budgetMs } = rules;
+  const breaker = rules.breaker && createBreaker({ ...rules.breaker, leaseMs: budgetMs + PROBE_GRACE_MS });
+  // Set while the last call to end ran out of its budget. Jobs that waited for such a call have spent their own budget.
+  let hangs = false;
+  let toldNotReadyAt = Number.NEGATIVE_INFINITY;
+
+  function admit(operation: Operation): number {
+    const ticket = breaker ? breaker.admit(clock.monotonic()) : 0;
+    if (ticket !== undefined) return ticket;
+    throw new CacheError(
+      codeOf(operation),
+      `storage ${describe(name)}: ${operation} was not tried: the breaker is open, as the storage failed too often in a row`,
+    );
+  }
+  function ended(ticket: number, succeeded: boolean): void {
+    const change = breaker?.end(ticket, succeeded, clock.monotonic());
+    if (change === "opened" && rules.breaker) emitter.emit({ type: "breaker-opened", storage: name, ...rules.breaker });
+    if (change === "closed") emitter.emit({ type: "breaker-closed", storage: name });
+  }
+  function tell(operation: Operation, error: CacheError): void {
+    if (!notReady.has(error)) return emitter.emit({ type: "storage-failed", storage: name, operation, error });
+    const now = clock.monotonic();
+    if (now - toldNotReadyAt < NOT_READY_EVERY_MS) return;
+    toldNotReadyAt = now;
+    emitter.emit({ type: "storage-not-ready", storage: name, ...(setup === undefined ? {} : { setup }), error });
+  }
+  function report(operation: Operation, error: unknown): CacheError {
+    // What is one of ours already comes from `call`, and was told there.
+    if (error instanceof CacheError) return error;
+    const wrapped = wrap(error, name, operation, []);
+    tell(operation, wrapped);
+    return wrapped;
+  }
+
+  async function call<T>({ operation, secrets, run, check, since }: GuardedCall<T>): Promise<T> {
+    const ticket = admit(operation);
+    const waited = hangs && since !== undefined ? clock.monotonic() - since : 0;
+    // A probe is one call.
+    const mayRepeat = operation === "read" && breaker?.state !== "probing";
+    const againWithinMs = mayRepeat ? budgetMs / 2 - waited : Number.NEGATIVE_INFINITY;
+    try {
+      const value = await callWithin(clock, Math.max(1, budgetMs - waited), name, operation, secrets, run, againWithinMs);
+      check(value);
+      hangs = false;
+      ended(ticket, true);
+      return value;
+    } catch (error) {
+      const failure = error instanceof CacheError ? error : wrap(error, name, operation, secrets);
+      hangs = failure.code === "ERR_STORAGE_TIMEOUT";
+      tell(operation, failure);
+      ended(ticket, false);
+      throw failure;
+    }
+  }
+  return { budgetMs, call, report };
 }
 
 /**
  * Runs one call to a storage within a budget. When the budget is gone the signal is aborted and the promise rejects with
  * `ERR_STORAGE_TIMEOUT`, whether or not the storage heeds the signal; what it answers later is dropped.
+ *
+ * @param againWithinMs a call that failed is tried once more, within the same budget, if no more than this has passed. Only
+ * for reads. Default: never.
  */
 export function callWithin<T>(
   clock: Clock,
@@ -70,56 +200,44 @@ export function callWithin<T>(
   operation: Operation,
   secrets: readonly string[],
   call: (signal: AbortSignal) => Promise<T>,
+  againWithinMs: number = Number.NEGATIVE_INFINITY,
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const controller = new AbortController();
+    const began = clock.monotonic();
+    let mayRepeat = true;
     const timer = clock.setTimeout(() => {
       reject(new CacheError("ERR_STORAGE_TIMEOUT", `storage ${describe(storage)}: ${operation} took longer than its budget of ${Math.round(budgetMs)} ms`));
       controller.abort();
     }, budgetMs);
     const failed = (error: unknown): void => {
+      const again = mayRepeat && !controller.signal.aborted && clock.monotonic() - began <= againWithinMs && !lacksTable(error);
+      mayRepeat = false;
+      if (again) return attempt();
       clock.clearTimeout(timer);
       reject(wrap(error, storage, operation, secrets));
     };
-    try {
-      call(controller.signal).then((value) => {
-        clock.clearTimeout(timer);
-        resolve(value);
-      }, failed);
-    } catch (error) {
-      failed(error);
-    }
+    const attempt = (): void => {
+      try {
+        call(controller.signal).then((value) => {
+          clock.clearTimeout(timer);
+          resolve(value);
+        }, failed);
+      } catch (error) {
+        failed(error);
+      }
+    };
+    attempt();
   });
+}
+
+function codeOf(operation: Operation): "ERR_STORAGE_READ" | "ERR_STORAGE_WRITE" {
+  return operation === "read" ? "ERR_STORAGE_READ" : "ERR_STORAGE_WRITE";
 }
 
 /** An error of our own for what a driver threw: its name, its code and a redacted beginning of its message. */
 export function wrap(error: unknown, storage: string, operation: Operation, secrets: readonly string[]): CacheError {
-  const code = operation === "read" ? "ERR_STORAGE_READ" : "ERR_STORAGE_WRITE";
-  return new CacheError(code, `storage ${describe(storage)}: ${operation} failed: ${redact(textOf(error), secrets)}`);
-}
-
-function textOf(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error === "string" ? error : "something other than an Error was thrown";
-  const code = "code" in error && (typeof error.code === "string" || typeof error.code === "number") ? ` ${error.code}` : "";
-  return `${error.name}${code}: ${error.message}`;
-}
-
-/**
- * Takes from a driver's message what may be a secret: the keys of the call in any spelling, everything from the first
- * quote, brace or bracket on, and from the word "command"; URLs and what stands before an @; anything percent-encoded; and
- * any run of 16 or more letters and digits that has both (tokens, hashes, base64). What is left tells the kind of failure.
- */
-function redact(text: string, secrets: readonly string[]): string {
-  let clean = text.slice(0, 4_096);
-  for (const secret of secrets) {
-    for (const spelling of [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)])
-      if (spelling !== "") clean = clean.replaceAll(spelling, "…");
-  }
-  const end = clean.search(/["'`{[<]|\bcommands?\b/i);
-  if (end >= 0) clean = `${clean.slice(0, end)}…`;
-  return clean
-    .replaceAll(/\b([a-z][a-z0-9+.-]*:\/\/)\S*/gi, "$1…")
-    .replaceAll(/\S*[@%]\S*/g, "…")
-    .replaceAll(/[A-Za-z0-9+/_=-]{16,}/g, (run) => (/\d/.test(run) && /[A-Za-z]/.test(run) ? "…" : run))
-    .slice(0, MESSAGE_LENGTH);
+  const wrapped = new CacheError(codeOf(operation), `storage ${describe(storage)}: ${operation} failed: ${redact(textOf(error), secrets)}`);
+  if (lacksTable(error)) notReady.add(wrapped);
+  return wrapped;
 }

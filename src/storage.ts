@@ -64,6 +64,8 @@ export interface Storage {
   /** The kind, for stats and events: `"upstash"`. */
   readonly name: string;
   readonly traits: StorageTraits;
+  /** What an operator has to run once before the first use, as text without secrets: the statements that make the table. Told in an event when it is missing. */
+  readonly setup?: string | undefined;
   /** Reads slots and generations together, in one round trip. */
   read(keys: readonly string[], generations: readonly string[], signal: AbortSignal): Promise<ReadResult>;
   /**

@@ -10,7 +10,7 @@ import { MIN_KEY_BYTES } from "./key.ts";
 import type { LocalTier } from "./local/local-tier.ts";
 import { createRemoteStorage } from "./remote-storage.ts";
 import type { RemoteHost, RemoteStorage } from "./remote-storage.ts";
-import { budgetOf, checkGuard, wrap } from "./storage-guard.ts";
+import { checkGuard, guardOf, wrap } from "./storage-guard.ts";
 import type { Storage } from "./storage.ts";
 import type { GuardOptions, StorageOption } from "./types.ts";
 
@@ -96,7 +96,7 @@ export class Storages {
   private wrapped(name: string, storage: Storage): RemoteStorage {
     if (this.host.runtime.requestScoped && storage.traits.scope === "request")
       throw new TypeError(`storage ${describe(name)} holds sockets, which on this runtime belong to one request; use one that speaks HTTP`);
-    return createRemoteStorage(this.host, name, storage, budgetOf(storage, this.guard));
+    return createRemoteStorage(this.host, name, storage, guardOf(storage, this.guard));
   }
 }
 
@@ -115,6 +115,7 @@ function checked(name: string, storage: unknown): Storage | LocalTier {
     throw new TypeError(`${at}: maxKeyBytes must be at least ${MIN_KEY_BYTES}, got ${describe(maxKeyBytes)}`);
   if (maxBatch !== undefined && !(Number.isInteger(maxBatch) && maxBatch >= 1))
     throw new TypeError(`${at}: maxBatch must be a whole number of at least 1, got ${describe(maxBatch)}`);
+  if (storage.setup !== undefined && typeof storage.setup !== "string") throw new TypeError(`${at}: setup must be a string, got ${describe(storage.setup)}`);
   if (conditional && typeof storage.ensure !== "function") throw new TypeError(`${at}: a storage with conditional writes needs ensure`);
   return storage;
 }

@@ -130,13 +130,14 @@ export function createJudge(ops: readonly Op[], servers: readonly Server[]): Jud
     cost(op, all) {
       for (const { storage, weak } of all) {
         const [read, write, remove, ensure] = ["read", "write", "remove", "ensure"].map((verb) => op.calls.get(`${verb} ${storage.name}`) ?? 0);
+        const reads = 1 + (op.calls.get(`failed read ${storage.name}`) ?? 0);
         const said = `${op.name} cost ${read} reads, ${write} writes, ${remove} removals and ${ensure} ensures of ${storage.name}`;
         if (read === undefined || write === undefined || remove === undefined || ensure === undefined || ensure > 1) return said;
         if (op.kind === "inv") {
           if (read > 0 || write !== (weak ? 0 : 1) || remove !== (weak ? 1 : 0)) return said;
         } else if (op.kind === "set" || op.kind === "refresh" || op.kind === "bypass") {
-          if (read > 1 || write > (weak ? 1 : 2) || remove > 1) return said;
-        } else if (read > 1 || write > op.keys.length || remove > 0) return said;
+          if (read > reads || write > (weak ? 1 : 2) || remove > 1) return said;
+        } else if (read > reads || write > op.keys.length || remove > 0) return said;
       }
       const loads = op.calls.get("load source") ?? 0;
       const most = op.kind === "inv" || op.kind === "set" ? 0 : op.keys.length;

@@ -88,7 +88,7 @@ export class Mail {
     if (message.state === "sent") message.state = "abandoned";
     else this.drop(message);
     message.op.troubled = true;
-    message.refuse(errorOf(message));
+    refuse(message);
   }
 
   /** It never arrives; the caller is told so, or is not. */
@@ -96,7 +96,7 @@ export class Mail {
     this.say(`${label(message)} is lost`);
     this.drop(message);
     message.op.troubled = true;
-    if (told) message.refuse(errorOf(message));
+    if (told) refuse(message);
   }
 
   /** Loses, at a time, what is under way for longer than a call may be late. */
@@ -114,6 +114,12 @@ export class Mail {
   private drop(message: Message): void {
     this.messages = this.messages.filter((other) => other !== message);
   }
+}
+
+/** Tells the caller, and the judge: a read that failed may be sent once more. */
+function refuse(message: Message): void {
+  message.op.calls.set(`failed ${message.verb} ${message.target}`, 1);
+  message.refuse(errorOf(message));
 }
 
 function label({ op, verb, target }: Message): string {

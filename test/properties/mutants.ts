@@ -6,6 +6,8 @@
  * @module
  */
 
+import { GUARD } from "./mutants-guard.ts";
+
 /** One replacement of text that occurs exactly once in its file. */
 export interface Edit {
   readonly file: string;
@@ -312,4 +314,4 @@ const REST: readonly Mutant[] = [
 ];
 
 /** All changes that must be noticed. */
-export const MUTANTS: readonly Mutant[] = [...ORDER, ...FENCES, ...REFRESHES, ...STAMPS, ...GENERATIONS, ...FLIGHTS, ...REST];
+export const MUTANTS: readonly Mutant[] = [...ORDER, ...FENCES, ...REFRESHES, ...STAMPS, ...GENERATIONS, ...FLIGHTS, ...REST, ...GUARD];

@@ -146,6 +146,7 @@ describe("back-fills", () => {
     const own = stage(TWO);
     const get = await own.begin("get", 0);
     await own.lose(get, "read L");
+    await own.lose(get, "read L");
     await own.pass(get, "read R", "ensure R", "load source");
     expect(own.open(get)).toEqual(["write R"]);
     await own.rest();
@@ -165,6 +166,7 @@ describe("back-fills", () => {
   test("a copy lives no longer than what was left where it came from", async () => {
     const own = stage({ tiers: [strong(60), strong(10)], local: false });
     const get = await own.begin("get", 0);
+    await own.lose(get, "read L");
     await own.lose(get, "read L");
     await own.pass(get, "read R", "ensure R", "load source", "write R");
     await own.advance(7_000);
