@@ -19,7 +19,7 @@ import { describe, toMs } from "./duration.ts";
 import { checkPrefix, fullKey } from "./key.ts";
 import { peek, probe } from "./local-probe.ts";
 import { nodes, specOf } from "./node.ts";
-import { fly, loadAnew, lookUpAll, read, readAll, readAllWith, readWith } from "./read.ts";
+import { counted, fly, loadAnew, lookUpAll, read, readAll, readAllWith, readWith } from "./read.ts";
 import { invalidate, set } from "./replace.ts";
 import { targetOf } from "./tier-calls.ts";
 import type { Runtime } from "./runtime.ts";
@@ -85,6 +85,9 @@ export function coreOf(cache: unknown): Core {
   throw new TypeError("not a cache of this library");
 }
 
+/** A sink is no storage, and may be the only thing that is waited for. */
+const LEAST_STATS_MS = 1_000;
+
 type AnyReference = Reference<unknown>;
 type OneReadOptions = ReadOptions & { readonly load?: OwnLoader | undefined };
 
@@ -109,7 +112,10 @@ class View implements Caller {
       const binding = this.bindingOf(reference);
       if (options !== undefined) return readWith(this, this.askFor(reference, options.load), options);
       const hit = probe(binding, reference.key);
-      return hit === undefined ? fly(this, this.askFor(reference, undefined)) : Promise.resolve(takeEntry(binding, hit));
+      if (hit === undefined) return fly(this, this.askFor(reference, undefined));
+      const value = takeEntry(binding, hit);
+      if (this.core.statsFlush !== undefined) counted(this, 1);
+      return Promise.resolve(value);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -225,6 +231,7 @@ class View implements Caller {
   async close(): Promise<void> {
     this.core.closed = true;
     await this.flushed(this.scope.all);
+    this.core.statsFlush?.stop();
     await this.core.storages.close();
   }
 
@@ -256,11 +263,12 @@ class View implements Caller {
 
   // ---- changing
 
-  private flushed(work: Work): Promise<void> {
-    return work.idle(
-      this.core.clock,
-      this.core.storages.remotes().reduce((most, { budgetMs }) => Math.max(most, budgetMs), 1),
-    );
+  private async flushed(work: Work): Promise<void> {
+    const { clock, statsFlush, storages } = this.core;
+    const budgetMs = storages.remotes().reduce((most, storage) => Math.max(most, storage.budgetMs), 1);
+    await (this.core.requestScoped ? work.idleByLooking(clock, budgetMs) : work.idle(clock, budgetMs));
+    // After the writes, so that they are counted.
+    await statsFlush?.flushWithin(Math.max(budgetMs, LEAST_STATS_MS));
   }
 
   private async setOne(reference: AnyReference, value: unknown, options: SetOptions | undefined): Promise<void> {

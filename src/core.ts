@@ -26,10 +26,11 @@ import type { RemoteHost, Revision } from "./remote-storage.ts";
 import type { Runtime } from "./runtime.ts";
 import { createCounters, tierCounters } from "./stats.ts";
 import type { NodeCounters } from "./stats.ts";
+import { StatsFlush } from "./stats-flush.ts";
 import { isLocal, Storages } from "./storages.ts";
 import type { CreateCacheOptions, NodeInfo, RegisteredEnv, StorageOption } from "./types.ts";
 
-const CACHE_FIELDS = ["prefix", "storages", "waitUntil", "env", "onEvent", "clock", "guard"];
+const CACHE_FIELDS = ["prefix", "storages", "waitUntil", "env", "onEvent", "clock", "guard", "stats"];
 const DEFAULT_PREFIX = "cacheme";
 const WEAK_FIRST_MS = 5 * 60_000;
 const MAX_MISMATCHES = 1_000;
@@ -49,6 +50,8 @@ export class Core implements RemoteHost, CallHost {
   readonly revision: Revision = { value: 0 };
   readonly prefix: string;
   readonly storages: Storages;
+  /** Where statistics are sent to a sink. */
+  readonly statsFlush: StatsFlush | undefined;
   closed = false;
   /** Counts flights, so that "began before" does not depend on a clock. */
   births = 0;
@@ -71,6 +74,7 @@ export class Core implements RemoteHost, CallHost {
     this.prefix = options.prefix ?? DEFAULT_PREFIX;
     checkPrefix(this.prefix);
     this.storages = new Storages(this, options.storages, options.guard);
+    this.statsFlush = options.stats === undefined ? undefined : new StatsFlush(this, options.stats);
   }
 
   register(name: string, storage: StorageOption): void {

@@ -19,6 +19,15 @@ export type CacheEvent =
       readonly operation: "read" | "write" | "remove" | "ensure" | "raise" | "prune" | "close";
       readonly error: CacheError;
     }
+  /** A storage failed too often in a row: until it has healed, calls to it are refused at once, which is not reported again. */
+  | { readonly type: "breaker-opened"; readonly storage: string; readonly failures: number; readonly coolDownMs: number }
+  /** A storage that was left alone has answered again. */
+  | { readonly type: "breaker-closed"; readonly storage: string }
+  /**
+   * The storage lacks its table; `setup` is what to run, where the storage can tell. At most once a minute for each storage,
+   * in place of `storage-failed`.
+   */
+  | { readonly type: "storage-not-ready"; readonly storage: string; readonly setup?: string; readonly error: CacheError }
   /** Stored bytes that are no entry, or that the serializer did not take back. Treated as a miss. */
   | { readonly type: "entry-rejected"; readonly storage: string; readonly node: string; readonly key: string; readonly reason: string }
   /** A stored entry of another node, version or key under this node's key. Treated as a miss; names both nodes, once for each pair. */
@@ -34,6 +43,8 @@ export type CacheEvent =
     }
   /** A request that led a load fell silent, and another took over. */
   | { readonly type: "leader-lost"; readonly node: string; readonly key: string }
+  /** A write to a stats sink failed or took longer than 5 s. The batch is offered again with the next flush. */
+  | { readonly type: "stats-failed"; readonly sink: string; readonly error: CacheError }
   /** Once per cache: requests own their I/O here, and no `waitUntil` was given, so writes are awaited. */
   | { readonly type: "no-wait-until"; readonly remedy: string }
   /** Once per node: a storage without guard stands left of a guarded one and keeps values for more than five minutes. */

@@ -23,6 +23,7 @@ export { json } from "./serializer/json.ts";
 export type { Serializer } from "./serializer/serializer.ts";
 export { structured } from "./serializer/structured.ts";
 export { guarded } from "./storage-guard.ts";
+export type { NodeDelta, StatsBatch, StatsSink, TierDelta } from "./stats-batch.ts";
 export { STAMP_BYTES } from "./storage.ts";
 export type { ReadResult, Slot, Storage, StorageTraits, WriteEntry } from "./storage.ts";
 export type { Register } from "./node-types.ts";

@@ -8,7 +8,8 @@
 import { waitFor } from "./abort.ts";
 import { handOut, lookUp, lookUpEntry, missing, take, takeEntry, unanswered, valuesOf } from "./answer.ts";
 import { arrive, arriveAll, callBy } from "./arrive.ts";
-import type { Ask, Caller } from "./arrive.ts";
+import type { Arrival, Ask, Caller } from "./arrive.ts";
+import type { LocalEntry } from "./binding.ts";
 import { toMs } from "./duration.ts";
 import { young } from "./local-probe.ts";
 import { refresh } from "./refresh.ts";
@@ -19,19 +20,42 @@ import type { LookupResult, ReadOptions } from "./types.ts";
 /** The value of one key. */
 export async function read(caller: Caller, ask: Ask): Promise<unknown> {
   const entry = young(ask);
-  return entry ? takeEntry(ask.binding, entry) : fly(caller, ask);
+  if (!entry) return fly(caller, ask);
+  const value = takeEntry(ask.binding, entry);
+  counted(caller, 1);
+  return value;
+}
+
+/** Tells the stats flush, where there is one, of requests that were answered just now; of 0 for other work that was counted. */
+export function counted({ core, scope }: Caller, requests: number): void {
+  core.statsFlush?.counted(scope.waitUntil, requests);
 }
 
 /** Past the local tiers: joins the key's flight, or leads it. */
 export function fly(caller: Caller, ask: Ask): Promise<unknown> {
-  return arrive(caller, ask, take);
+  if (caller.core.statsFlush === undefined) return arrive(caller, ask, take);
+  return arrive(caller, ask, (binding, outcome, collapsed) => {
+    try {
+      return take(binding, outcome, collapsed);
+    } finally {
+      counted(caller, 1);
+    }
+  });
 }
 
 /** The values of many keys, aligned. Rejects with the first failure in order, once all have settled. */
 export function readAll(caller: Caller, asks: readonly Ask[]): Promise<unknown[]> {
   const entries = asks.map((ask) => young(ask));
-  if (!entries.includes(undefined)) return Promise.resolve(valuesOf(asks, entries, []));
-  return arriveAll(caller, missing(asks, entries)).then((arrivals) => valuesOf(asks, entries, arrivals));
+  if (!entries.includes(undefined)) return Promise.resolve(handOutAll(caller, asks, entries, []));
+  return arriveAll(caller, missing(asks, entries)).then((arrivals) => handOutAll(caller, asks, entries, arrivals));
+}
+
+function handOutAll(caller: Caller, asks: readonly Ask[], entries: readonly (LocalEntry | undefined)[], arrivals: readonly Arrival[]): unknown[] {
+  try {
+    return valuesOf(asks, entries, arrivals);
+  } finally {
+    counted(caller, asks.length);
+  }
 }
 
 /** The lookups of many keys, aligned. */
@@ -39,12 +63,14 @@ export async function lookUpAll(caller: Caller, asks: readonly Ask[]): Promise<L
   const entries = asks.map((ask) => young(ask));
   const arrivals = await arriveAll(caller, missing(asks, entries));
   let next = 0;
-  return asks.map(({ binding, reference }, index) => {
+  const results = asks.map(({ binding, reference }, index) => {
     const entry = entries[index];
     if (entry) return lookUpEntry(binding, reference.key, entry);
     const { outcome, collapsed } = arrivals[next++] ?? unanswered();
     return lookUp(binding, outcome, collapsed);
   });
+  counted(caller, asks.length);
+  return results;
 }
 
 /** The value of one key, as the options of the call ask. */
@@ -68,6 +94,7 @@ function maxAgeOf({ maxAge }: ReadOptions): number | undefined {
 async function bypass(caller: Caller, ask: Ask): Promise<unknown> {
   const { found, failure } = await loadAnew(caller, ask);
   ask.binding.counters.missCount++;
+  counted(caller, 1);
   if (found) return handOut(ask.binding, found.value);
   throw failure?.error;
 }
@@ -89,5 +116,6 @@ export async function loadAnew(caller: Caller, { binding, reference, loader }: A
     return await refresh(callBy(caller), targetOf(binding, reference), scope.env, loader);
   } finally {
     scope.end();
+    counted(caller, 0);
   }
 }

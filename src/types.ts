@@ -10,6 +10,7 @@ import type { Duration } from "./duration.ts";
 import type { CacheEvent } from "./events.ts";
 import type { LocalTier } from "./local/local-tier.ts";
 import type { MaybePromise, Needs, NodeInfo, Reference, RegisteredEnv, RegisteredStorage, UnknownValue } from "./node-types.ts";
+import type { StatsSink } from "./stats-batch.ts";
 import type { Storage } from "./storage.ts";
 
 export type * from "./node-types.ts";
@@ -35,12 +36,39 @@ export interface CreateCacheOptions<Names extends string = RegisteredStorage, En
   /** Replaces parts of the host's clock, for tests. */
   readonly clock?: Partial<Clock> | undefined;
   readonly guard?: GuardOptions | undefined;
+  /** Where statistics are sent. Default: nowhere. */
+  readonly stats?: StatsOption | undefined;
 }
 
-/** How long the cache waits for its storages. */
+/** A stats sink or several, or a sink with how often it is written to. */
+export type StatsOption = StatsSink | readonly StatsSink[] | StatsOptions;
+
+/** How often statistics are sent. A sink is written to when a window has ended or enough was counted, and by `cache.flush`. */
+export interface StatsOptions {
+  readonly sink: StatsSink | readonly StatsSink[];
+  /** Time from the first request that is counted to the write; above 0, and at most 15 s where requests own their I/O. Default: 10 s. */
+  readonly window?: Duration | undefined;
+  /** Counted requests after which a window ends early. Default: 1,000. */
+  readonly every?: number | undefined;
+}
+
+/** How long the cache waits for its storages, and when it stops asking. */
 export interface GuardOptions {
   /** Budget of one storage call, above 0. Default: 1 s. */
   readonly timeout?: Duration | undefined;
+  /** When a failing storage is left alone; `false`: never. Default: see {@link BreakerOptions}. */
+  readonly breaker?: BreakerOptions | false | undefined;
+}
+
+/**
+ * When a storage that fails is left alone. While the breaker is open, reads are misses at once, and `set`, `refresh` and
+ * `invalidate` reject at once, naming the tier. After the cool-down one call is let through to see.
+ */
+export interface BreakerOptions {
+  /** Calls that fail or time out in a row, of any kind, before it opens; a whole number of at least 1. Default: 5. */
+  readonly failures?: number | undefined;
+  /** How long it then stays open, above 0. Default: 5 s. */
+  readonly coolDown?: Duration | undefined;
 }
 
 /** Options of `cache.with`; what is left out stays as it is. */
@@ -183,12 +211,12 @@ export interface Cache<Names extends string = string, Env extends RegisteredEnv 
   with<NewEnv extends RegisteredEnv | undefined = Env>(scope: ScopeOptions<NewEnv>): Cache<Names, NewEnv>;
   /**
    * Removes at most `limit` expired slots from each storage that keeps them until told to, and gives the number removed; for a
-   * cron trigger. Readers never see an expired slot, pruned or not.
+   * cron trigger. Readers never see an expired slot, pruned or not. Small limits with pauses disturb readers least.
    *
    * @throws TypeError for a limit that is no whole number of at least 1; `ERR_STORAGE_WRITE` if a storage failed, all having been tried.
    */
   prune(limit: number): Promise<number>;
-  /** Resolves when this view's background writes have ended. */
+  /** Resolves when this view's background writes have ended and statistics were sent; a sink is waited for no longer than a storage, at least 1 s. */
   flush(): Promise<void>;
   /** Flushes, then releases the storages. */
   close(): Promise<void>;

@@ -197,7 +197,12 @@ const full2 = createCache({
 });
 is<Equal<typeof full2, Cache<"local", undefined>>>();
 createCache({ storages: {}, onEvent: undefined, clock: undefined, guard: undefined });
-createCache({ storages: {}, guard: { timeout: undefined } });
+createCache({ storages: {}, guard: { timeout: undefined, breaker: undefined } });
+createCache({ storages: {}, guard: { breaker: false } });
+createCache({ storages: {}, guard: { breaker: { failures: 3, coolDown: "2s" } } });
+createCache({ storages: {}, guard: { breaker: { failures: undefined, coolDown: undefined } } });
+// @ts-expect-error there is no breaker without rules but false
+createCache({ storages: {}, guard: { breaker: true } });
 // @ts-expect-error storages are missing
 createCache({ prefix: "shop" });
 // @ts-expect-error not a storage

@@ -6,6 +6,7 @@
  */
 
 import { isCacheError } from "cacheme";
+import { compactOnSchedule } from "cacheme/stats-kv";
 import { type Answer, BadRequest, failure, toResponse } from "./answer.ts";
 import { routes } from "./routes.ts";
 
@@ -33,4 +34,6 @@ export default {
     const result = await answer(request).catch(toFailure);
     return toResponse(result, Date.now() - startedAt);
   },
+  // The cron trigger: the statistics of each hour that is over become one value.
+  scheduled: compactOnSchedule((env: Cloudflare.Env) => env.STATS),
 } satisfies ExportedHandler<Cloudflare.Env>;

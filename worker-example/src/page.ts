@@ -55,6 +55,7 @@ const ROUTES = [
   ["POST /cities/2911298/invalidate", "invalidate", "clears every tier; the next get is a miss"],
   ["POST /cities/2911298/refresh", "refresh", "loads anew and replaces every tier"],
   ["GET /stats", "stats", "requests, hits, loads and latencies of each node"],
+  ["GET /stats/all", "stats/all", "the same of all isolates, as they wrote it to KV"],
 ] as const;
 
 /** The page. `remote` is the name of the right-hand tier. */

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { readKvStats } from "cacheme/stats-kv";
+import { env } from "cloudflare:workers";
 import { type Answer, BadRequest, failure } from "./answer.ts";
 import { cache } from "./cache.ts";
 import { describeHit, describeInvalidation, describeLookup, describeLookups, describeMiss, describeRefresh } from "./cache-status.ts";
@@ -34,6 +36,7 @@ export const routes: readonly Route[] = [
   { method: "POST", path: /^\/cities\/([^/]*)\/invalidate$/, answer: (id) => invalidateCity(parseId(id)) },
   { method: "POST", path: /^\/cities\/([^/]*)\/refresh$/, answer: (id) => refreshCity(parseId(id)) },
   { method: "GET", path: /^\/stats$/, answer: () => ({ body: { chain: ["local", remote], nodes: cache.stats() } }) },
+  { method: "GET", path: /^\/stats\/all$/, answer: showAllStats },
 ];
 
 async function showCity(id: number): Promise<Answer> {
@@ -65,6 +68,11 @@ async function showSearch(text: string): Promise<Answer> {
 async function showCountries(): Promise<Answer> {
   const found = await cache.lookup(Countries());
   return { body: found.value, cacheStatus: describeLookup(Countries, found) };
+}
+
+/** What all isolates wrote. This one's last ten seconds follow. */
+async function showAllStats(): Promise<Answer> {
+  return { body: await readKvStats(env.STATS) };
 }
 
 // A real service would ask who may do the next two.

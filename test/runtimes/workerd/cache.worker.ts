@@ -74,7 +74,7 @@ function subjectOf(settings: Settings): Subject {
   const options: CreateCacheOptions<string> = {
     prefix: "workerd",
     storages,
-    guard: { timeout: settings.budgetMs },
+    guard: { timeout: settings.budgetMs, breaker: settings.breaker },
     clock: {
       setTimeout(run, ms) {
         if (ms === BEAT_MS) beats++;

@@ -15,6 +15,8 @@ export interface Settings {
   readonly waitUntil?: boolean;
   /** Budget of a storage call. */
   readonly budgetMs?: number;
+  /** Default: that of the library. */
+  readonly breaker?: { readonly failures: number; readonly coolDown: number };
   readonly loadConcurrency?: number;
 }
 

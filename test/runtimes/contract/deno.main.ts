@@ -1,0 +1,15 @@
+/**
+ * The program for Deno. `lanes.ts` runs it.
+ *
+ * @module
+ */
+import { storagesAnywhere } from "./anywhere.ts";
+import { openNodeSqlite } from "./node-sqlite.ts";
+import { main } from "./process.ts";
+import { storagesOverSockets } from "./sockets.ts";
+
+await main(`Deno ${process.versions["deno"]}`, (addresses) => ({
+  ...storagesAnywhere(addresses),
+  ...storagesOverSockets(addresses),
+  "sql, sqlite": openNodeSqlite,
+}));
