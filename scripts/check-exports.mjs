@@ -30,7 +30,7 @@ for (const { subpath, specifier, source, types, js } of publicEntries) {
 }
 
 const sources = new Map(publicEntries.map(({ source, name }) => [source.slice(2), name]));
-const adapters = filesUnder("adapters", ".ts");
+const adapters = filesUnder("adapters", ".ts").filter((file) => !file.endsWith(".d.ts"));
 for (const file of adapters) {
   const imports = [...textOf(file).matchAll(/\bfrom\s+"\.\/([^"]+)"/g)].map((match) => `adapters/${match[1]}`);
   for (const imported of imports) {

@@ -13,7 +13,7 @@ import { entries, finish, manifest, root } from "./lib/tools.mjs";
 const FAMILIES = [
   { names: ["redis", "upstash"], words: ["redis", "upstash"] },
   { names: ["sql", "neon", "planetscale", "libsql", "d1"], words: ["neon", "planetscale", "libsql", "select ", "insert into", "delete from", "create table"] },
-  { names: ["mongodb", "mongo-data-api"], words: ["mongo"] },
+  { names: ["mongodb", "mongo-data-api", "mongo-data-api-server"], words: ["mongo"] },
 ];
 
 /** The hosts a subpath is bundled for. Only the core asks which host it is on. */
