@@ -7,9 +7,10 @@
  */
 
 import type { Arrival, Ask } from "./arrive.ts";
-import type { Found, Outcome } from "./chain.ts";
 import type { Binding, LocalEntry } from "./binding.ts";
 import { ageMs } from "./entry.ts";
+import { freshUntil } from "./found.ts";
+import type { Found, Outcome } from "./found.ts";
 import type { Lookup, LookupResult } from "./types.ts";
 
 /** The value of a local entry, counted as a hit. */
@@ -32,6 +33,7 @@ export function handOut({ spec }: Binding, value: unknown): unknown {
 
 function count({ counters }: Binding, outcome: Outcome, collapsed: boolean): void {
   if (collapsed) counters.collapsedCount++;
+  if (outcome.ok && outcome.stale) counters.staleCount++;
   if (outcome.ok && !outcome.loaded) counters.hitCount++;
   else counters.missCount++;
 }
@@ -42,12 +44,13 @@ export function lookUpEntry(binding: Binding, key: string, entry: LocalEntry): L
   const { locals } = binding.chain;
   const now = clock.monotonic();
   const part = locals.find(({ space }) => space.peek(key, now) === entry) ?? locals[0];
+  const leftMs = freshUntil(entry) - now;
   return {
     value: takeEntry(binding, entry),
     source: part?.name ?? "local",
-    state: "fresh",
+    state: leftMs > 0 ? "fresh" : "stale",
     ageMs: ageMs(entry.createdAt, clock.now()),
-    ttlMs: leftOf(entry.freshUntil - now),
+    ttlMs: leftOf(leftMs),
     collapsed: false,
     guarded: entry.guarded,
   };
@@ -63,11 +66,11 @@ function lookUpFound(binding: Binding, found: Found, collapsed: boolean): Lookup
   const { clock } = binding.core;
   const { locals, remotes } = binding.chain;
   // After a load the leftmost tier is the one that answers next.
-  const lifeMs = found.loaded ? (locals[0]?.ttlMs ?? remotes[0]?.ttlMs ?? 0) : found.leftMs;
+  const lifeMs = found.loaded ? Math.min(found.leftMs, locals[0]?.ttlMs ?? remotes[0]?.ttlMs ?? 0) : found.leftMs;
   return {
     value: handOut(binding, found.value),
     source: found.source,
-    state: "fresh",
+    state: found.stale ? "stale" : "fresh",
     ageMs: ageMs(found.createdAt, clock.now()),
     ttlMs: leftOf(lifeMs - (clock.monotonic() - found.since)),
     collapsed,

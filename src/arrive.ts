@@ -8,16 +8,22 @@
  */
 
 import { Flight } from "./chain.ts";
-import type { Outcome, OwnLoader } from "./chain.ts";
+import type { OwnLoader } from "./chain.ts";
 import type { Binding } from "./binding.ts";
 import type { Core } from "./core.ts";
 import { describe } from "./duration.ts";
+import { servable } from "./early.ts";
 import { ageMs } from "./entry.ts";
 import { CacheError } from "./errors.ts";
 import { Call, LOST, OVERDUE } from "./flight.ts";
+import type { Operation } from "./flight.ts";
+import type { Found, Outcome } from "./found.ts";
+import { BadTags, generationsOf } from "./generations.ts";
 import { keyDigest } from "./key.ts";
 import { limitLoads } from "./load.ts";
+import { localCopy } from "./local-probe.ts";
 import type { Scope } from "./scope.ts";
+import { reportHook, settleFailed } from "./settle.ts";
 import type { Reference } from "./types.ts";
 
 /** Who asks: a view of a cache. */
@@ -33,6 +39,8 @@ export interface Ask {
   readonly loader: OwnLoader | undefined;
   /** Older copies will not do; left out: any fresh one will. */
   readonly maxAgeMs: number | undefined;
+  /** Local copies will not do, nor flights born no later than this: the caller knows of an invalidation. Left out: all will. */
+  readonly bornAfter: number | undefined;
 }
 
 /** How a key was answered, and whether by a flight that somebody else led. */
@@ -41,10 +49,13 @@ export interface Arrival {
   readonly collapsed: boolean;
 }
 
-/** A key's flight, and whether somebody else leads it. */
+/** A key's flight, whether somebody else leads it, and what to wait for. */
 interface Entered {
   readonly flight: Flight;
   readonly collapsed: boolean;
+  readonly awaited: Operation<Outcome>;
+  /** The old copy that the flight hands out while it goes on. */
+  readonly early?: Found | undefined;
 }
 
 /** A call by this caller. */
@@ -58,8 +69,8 @@ export function arrive<Answer>(caller: Caller, ask: Ask, answer: (binding: Bindi
   const entered = enter(caller, call, ask);
   const { binding } = ask;
   if (!isPlain(caller, ask)) return conclude(caller, call, ask, entered).then(({ outcome, collapsed }) => answer(binding, outcome, collapsed));
-  const { flight, collapsed } = entered;
-  return flight.done.then((outcome) => answer(binding, outcome, collapsed));
+  const { awaited, early, collapsed } = entered;
+  return (early ? Promise.resolve(early) : awaited.done).then((outcome) => answer(binding, outcome, collapsed));
 }
 
 /** Arrives at many keys: enters all flights in one step, so that their reads travel together. Aligned; never rejects. */
@@ -69,7 +80,7 @@ export async function arriveAll(caller: Caller, asks: readonly Ask[]): Promise<A
   const entered = asks.map((ask) => ({ ask, ...enter(caller, call, ask) }));
   if (!asks.every((ask) => isPlain(caller, ask))) return Promise.all(entered.map((one) => conclude(caller, call, one.ask, one)));
   const arrivals: Arrival[] = [];
-  for (const { flight, collapsed } of entered) arrivals.push({ outcome: flight.result ?? (await flight.done), collapsed });
+  for (const { awaited, early, collapsed } of entered) arrivals.push({ outcome: early ?? awaited.result ?? (await awaited.done), collapsed });
   return arrivals;
 }
 
@@ -81,22 +92,60 @@ function isPlain({ core }: Caller, { binding, maxAgeMs }: Ask): boolean {
 function enter(caller: Caller, call: Call, ask: Ask): Entered {
   const { flights } = ask.binding;
   const standing = flights.get(ask.reference.key);
-  if (standing && isJoinable(standing)) return { flight: standing, collapsed: true };
+  if (standing && isJoinable(standing, ask)) return joined(standing, ask);
   if (standing) supersede(standing);
-  const flight = lead(caller, call, ask);
+  const flight = lead(caller, call, ask, false);
   if (standing) standing.heir = flight;
-  return { flight, collapsed: false };
+  return { flight, collapsed: false, awaited: flight };
 }
 
-function lead({ core, scope }: Caller, call: Call, { binding, reference, loader, maxAgeMs }: Ask): Flight {
+/** Whoever joins a flight that answered early gets that answer too, while it may be served; else it waits for the end. */
+function joined(flight: Flight, ask: Ask): Entered {
+  const { final } = flight;
+  if (!final) return { flight, collapsed: true, awaited: flight };
+  const early = servable(flight, flight.earlyWindowMs);
+  const tooOld = early && ask.maxAgeMs !== undefined && ageMs(early.createdAt, ask.binding.core.clock.now()) > ask.maxAgeMs;
+  return { flight, collapsed: true, awaited: final, early: tooOld ? undefined : early };
+}
+
+function lead({ core, scope }: Caller, call: Call, { binding, reference, loader, maxAgeMs, bornAfter }: Ask, background: boolean): Flight {
   core.sweep(binding);
   const flight = new Flight(call, scope, binding, reference.key, reference.params, loader);
   flight.maxAgeMs = maxAgeMs;
+  flight.background = background;
+  if (binding.lingers && bornAfter === undefined) flight.old = localCopy(binding, reference.key);
   binding.flights.set(reference.key, flight);
   call.begin();
   scope.begin();
-  flight.next();
+  if (!binding.spec.tags || assignGroups(flight)) flight.next();
   return flight;
+}
+
+/** Finds the generations of a flight's key. What is no tag is its caller's error; what `tags` throws costs the storing. */
+function assignGroups(flight: Flight): boolean {
+  try {
+    flight.groups = generationsOf(flight.binding, flight.params);
+  } catch (error) {
+    if (error instanceof BadTags) {
+      settleFailed(flight, error, false);
+      return false;
+    }
+    flight.stores = false;
+    reportHook(flight);
+  }
+  return true;
+}
+
+/** Begins a flight that nobody waits for, unless one is under way. `false` where it could not outlive the answer. */
+export function renew(caller: Caller, ask: Ask): boolean {
+  const call = callBy(caller);
+  if (!call.lasts) return false;
+  const standing = ask.binding.flights.get(ask.reference.key);
+  if (standing && isJoinable(standing, ask)) return true;
+  if (standing) supersede(standing);
+  const flight = lead(caller, call, { ...ask, maxAgeMs: undefined }, true);
+  if (standing) standing.heir = flight;
+  return true;
 }
 
 /** Waits for a flight, and takes over as often as its leader dies. */
@@ -105,14 +154,16 @@ async function conclude(caller: Caller, call: Call, ask: Ask, first: Entered): P
   const born = core.births;
   for (let entered = first; ;) {
     const { flight, collapsed } = entered;
-    const outcome = await call.follow(flight, chain.capMs);
-    if (outcome === OVERDUE) return { outcome: { ok: false, error: abandoned(spec.name), loaded: true }, collapsed };
+    const outcome = entered.early ?? (await call.follow(entered.awaited, chain.capMs));
+    if (outcome === OVERDUE) {
+      return { outcome: servable(flight, spec.freshness.keepMs) ?? { ok: false, error: abandoned(spec.name), loaded: true }, collapsed };
+    }
     if (outcome === LOST) entered = takeOver(caller, call, ask, flight);
     else if (collapsed && isOlder(ask, flight, outcome, born)) {
       supersede(flight);
       entered = enter(caller, call, ask);
     } else {
-      if (!collapsed && (spec.writes === "await" || !call.lasts)) await hasLanded(flight);
+      if (!collapsed && !flight.final && (spec.writes === "await" || !call.lasts)) await hasLanded(flight);
       return { outcome, collapsed };
     }
   }
@@ -120,7 +171,7 @@ async function conclude(caller: Caller, call: Call, ask: Ask, first: Entered): P
 
 /** The leader of a flight has died. Whoever notices first leads anew, and the others follow, though the new flight may be over by then. */
 function takeOver(caller: Caller, call: Call, ask: Ask, dead: Flight): Entered {
-  if (dead.heir) return { flight: dead.heir, collapsed: true };
+  if (dead.heir) return joined(dead.heir, ask);
   const { emitter } = ask.binding.core;
   emitter.emit({ type: "leader-lost", node: ask.binding.spec.name, key: keyDigest(dead.key) });
   supersede(dead);
@@ -133,8 +184,9 @@ function takeOver(caller: Caller, call: Call, ask: Ask, dead: Flight): Entered {
  * Whether a flight may be joined: its leader lives, it is not older than a flight may be, and its writes were not sent longer
  * ago than a write may take. What waits for its turn to be sent has not begun to be late.
  */
-function isJoinable(flight: Flight): boolean {
+function isJoinable(flight: Flight, { bornAfter }: Ask): boolean {
   const now = flight.binding.core.clock.monotonic();
+  if (flight.outlived || (bornAfter !== undefined && flight.birth <= bornAfter)) return false;
   if (flight.call.silent(now) || now - flight.startedAt > flight.chain.capMs) return false;
   return flight.sentAt === undefined || now - flight.sentAt <= writeBudgetMs(flight);
 }

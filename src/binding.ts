@@ -21,8 +21,14 @@ export interface LocalEntry {
   readonly value: unknown;
   /** Unix ms, just before the load began. */
   readonly createdAt: number;
-  /** By the monotonic clock. */
-  readonly freshUntil: number;
+  /** By the monotonic clock: until then it answers without a further thought. */
+  readonly calmUntil: number;
+  /** How much longer it is fresh, in ms, while it may be renewed early; 0 where that is not asked for. */
+  readonly fadeMs: number;
+  /** The epoch at which its load or its flight began. */
+  readonly epoch: number;
+  /** The generations that count for it; `undefined`: its node's alone. */
+  readonly groups: readonly string[] | undefined;
   /** What the flight captured in each remote tier of the chain, by position. */
   readonly generations: readonly (readonly number[] | undefined)[];
   /** The revision at which the generations were last compared. */
@@ -48,8 +54,6 @@ export interface RemotePart {
   readonly index: number;
   readonly storage: RemoteStorage;
   readonly counters: TierCounters;
-  /** Generations to read beside the slot; none in a storage without conditional writes. */
-  readonly names: readonly string[];
 }
 
 /** A node's tiers, left to right, as a flight sees them from beginning to end. */
@@ -66,12 +70,23 @@ export interface Mark {
   readonly call: Call;
 }
 
+const NO_NAMES: readonly string[] = [];
+
+/** The generations to read beside a slot: those of the key, or none in a storage without conditional writes. */
+export function namesIn({ storage }: RemotePart, groups: readonly string[]): readonly string[] {
+  return storage.conditional ? groups : NO_NAMES;
+}
+
 /** A node in a cache, under one prefix. Everything isolate-local is kept here, so two nodes never meet. */
 export interface Binding {
   readonly core: Core;
   readonly spec: NodeSpec;
   readonly owner: Owner;
   readonly counters: NodeCounters;
+  /** The generation of the node, alone in a list. */
+  readonly groups: readonly string[];
+  /** Whether local copies may answer past their calm time. */
+  readonly lingers: boolean;
   /** Replaced when a storage is registered; a flight keeps the chain it began with. */
   chain: Chain;
   /** The leftmost local tier, which answers nearly every call. */

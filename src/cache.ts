@@ -9,6 +9,7 @@
 
 import { runtime as host } from "#runtime";
 import { handOut, takeEntry } from "./answer.ts";
+import { generationsOf, raiseIn, raisingOrder, tagKeys } from "./generations.ts";
 import { callBy } from "./arrive.ts";
 import type { Ask, Caller } from "./arrive.ts";
 import type { OwnLoader } from "./chain.ts";
@@ -19,14 +20,17 @@ import { describe, toMs } from "./duration.ts";
 import { checkPrefix, fullKey } from "./key.ts";
 import { peek, probe } from "./local-probe.ts";
 import { nodes, specOf } from "./node.ts";
+import { lifeOf } from "./refresh.ts";
 import { counted, fly, loadAnew, lookUpAll, read, readAll, readAllWith, readWith } from "./read.ts";
-import { invalidate, set } from "./replace.ts";
+import { invalidate, set, writeError } from "./replace.ts";
+import type { RemoteStorage } from "./remote-storage.ts";
 import { targetOf } from "./tier-calls.ts";
 import type { Runtime } from "./runtime.ts";
 import { Scope } from "./scope.ts";
 import type { Work } from "./scope.ts";
 import { createCounters, snapshot } from "./stats.ts";
-import { createToken } from "./token.ts";
+import { createToken, isNamed, parseToken } from "./token.ts";
+import type { Named } from "./token.ts";
 import type {
   Cache,
   CreateCacheOptions,
@@ -99,9 +103,14 @@ class View implements Caller {
   private bound: Map<NodeInfo, Binding>;
   private lastNode: NodeInfo | undefined = undefined;
   private lastBinding: Binding | undefined = undefined;
+  /** What this view knows to be invalidated, and the flights that had begun before it was made. */
+  private readonly after: Named | undefined;
+  private readonly born: number;
 
-  constructor(core: Core, scope: Scope, prefix: string) {
+  constructor(core: Core, scope: Scope, prefix: string, after?: Named) {
     this.core = core;
+    this.after = after;
+    this.born = core.births;
     this.scope = scope;
     this.prefix = prefix;
     this.bound = core.boundUnder(prefix);
@@ -111,6 +120,7 @@ class View implements Caller {
     try {
       const binding = this.bindingOf(reference);
       if (options !== undefined) return readWith(this, this.askFor(reference, options.load), options);
+      if (this.after !== undefined) return read(this, this.askFor(reference, undefined));
       const hit = probe(binding, reference.key);
       if (hit === undefined) return fly(this, this.askFor(reference, undefined));
       const value = takeEntry(binding, hit);
@@ -142,6 +152,7 @@ class View implements Caller {
 
   peek(reference: AnyReference): unknown {
     const binding = this.bindingOf(reference);
+    if (this.after && this.isAfter(binding, reference, this.after)) return undefined;
     const entry = peek(binding, reference.key);
     return entry && handOut(binding, entry.value);
   }
@@ -172,6 +183,30 @@ class View implements Caller {
       call.end();
     }
     return createToken(targets.map(({ binding, key }) => fullKeyOf(binding, key)));
+  }
+
+  async invalidateNode(node: NodeInfo): Promise<InvalidationToken> {
+    if (!specOf(node)) throw new TypeError(`invalidateNode: expected a node, as in cache.invalidateNode(UserInfo), got ${describe(node)}`);
+    const { groups, chain } = this.bindingOf({ node } as AnyReference);
+    return this.raise("invalidateNode", chain.remotes.map(({ storage }) => storage).reverse(), groups);
+  }
+
+  async invalidateTags(...tags: readonly string[]): Promise<InvalidationToken> {
+    const names = tagKeys(this.prefix, tags);
+    if (this.core.closed) throw closedError();
+    return this.raise("invalidateTags", raisingOrder(this.core), names);
+  }
+
+  private async raise(operation: string, storages: readonly RemoteStorage[], names: readonly string[]): Promise<InvalidationToken> {
+    const call = callBy(this);
+    call.begin();
+    try {
+      const failed = await raiseIn(this.core, storages, names);
+      if (failed.size > 0) throw writeError(operation, failed);
+    } finally {
+      call.end();
+    }
+    return createToken(names);
   }
 
   memoize<Args extends readonly unknown[]>(toNode: (...args: Args) => AnyReference, fn: (...args: Args) => unknown): unknown {
@@ -215,7 +250,7 @@ class View implements Caller {
     const { waitUntil, prefix } = options;
     if (prefix !== undefined) checkPrefix(prefix);
     const scope = new Scope(waitUntil ?? this.scope.waitUntil, options.env === undefined ? this.scope.env : options.env, this.scope);
-    return new View(this.core, scope, prefix ?? this.prefix);
+    return new View(this.core, scope, prefix ?? this.prefix, options.after === undefined ? this.after : this.named(options.after));
   }
 
   async prune(limit: number): Promise<number> {
@@ -235,6 +270,12 @@ class View implements Caller {
     await this.core.storages.close();
   }
 
+  private named(token: unknown): Named | undefined {
+    const named = parseToken(token);
+    if (!named) this.core.emitter.emit({ type: "token-ignored" });
+    return named;
+  }
+
   // ---- reading
 
   /** @throws TypeError for what is no reference, ERR_CLOSED */
@@ -252,7 +293,18 @@ class View implements Caller {
 
   private askFor(reference: AnyReference, loader: OwnLoader | undefined): Ask {
     if (loader !== undefined && typeof loader !== "function") throw new TypeError(`get: load must be a function, got ${describe(loader)}`);
-    return { binding: this.bindingOf(reference), reference, loader, maxAgeMs: undefined };
+    const binding = this.bindingOf(reference);
+    return { binding, reference, loader, maxAgeMs: undefined, bornAfter: this.after && this.isAfter(binding, reference, this.after) ? this.born : undefined };
+  }
+
+  private isAfter(binding: Binding, { key, params }: AnyReference, named: Named): boolean {
+    if (isNamed(named, [fullKeyOf(binding, key)])) return true;
+    try {
+      return isNamed(named, generationsOf(binding, params));
+    } catch {
+      // The flight finds out as well, and tells.
+      return false;
+    }
   }
 
   /** What is asked, all or nothing: a wrong reference is found before anything is read. */
@@ -273,11 +325,12 @@ class View implements Caller {
 
   private async setOne(reference: AnyReference, value: unknown, options: SetOptions | undefined): Promise<void> {
     const binding = this.bindingOf(reference);
-    const ttlMs = options?.ttl === undefined ? Number.POSITIVE_INFINITY : (toMs(options.ttl, "set: ttl") ?? Number.POSITIVE_INFINITY);
+    const target = targetOf(binding, reference);
+    const ttlMs = options?.ttl === undefined ? lifeOf(target, value) : (toMs(options.ttl, "set: ttl") ?? Number.POSITIVE_INFINITY);
     this.core.sweep(binding);
     this.scope.begin();
     try {
-      await set(callBy(this), targetOf(binding, reference), value, ttlMs);
+      await set(callBy(this), target, value, ttlMs);
     } finally {
       this.scope.end();
     }

@@ -9,18 +9,23 @@
  * @module
  */
 
-import { fullKeyOf } from "./binding.ts";
+import { fullKeyOf, namesIn } from "./binding.ts";
 import type { Binding, Chain, LocalEntry, RemotePart } from "./binding.ts";
+import { decodeValue } from "./decode.ts";
+import { serveWhileLoading } from "./early.ts";
 import { ageMs, freshLeftMs } from "./entry.ts";
 import { decodeSlot } from "./envelope.ts";
 import type { CacheError } from "./errors.ts";
 import { Operation } from "./flight.ts";
 import type { Call } from "./flight.ts";
+import { foundInCopy } from "./found.ts";
+import type { Found, OldCopy, Outcome } from "./found.ts";
+import { fadeMs, isDue } from "./freshness.ts";
 import { keyDigest, storedKey } from "./key.ts";
 import { load } from "./load.ts";
 import type { ReadJob } from "./remote-storage.ts";
 import type { Scope } from "./scope.ts";
-import { admits, settleFound } from "./settle.ts";
+import { admits, reportHook, settleFound } from "./settle.ts";
 import { stampOf } from "./stamp.ts";
 import type { Slot } from "./storage.ts";
 
@@ -29,34 +34,6 @@ export interface Capture {
   /** `null`: there was no slot; `undefined`: write unconditionally. */
   readonly stamp: Uint8Array | null | undefined;
   readonly numbers: readonly number[];
-}
-
-/** How a flight ended. */
-export type Outcome = Found | Failure;
-
-/** A value, and all that a tier needs to know of it. */
-export interface Found {
-  readonly ok: true;
-  readonly value: unknown;
-  /** The storage's name, or `"load"`. */
-  readonly source: string;
-  readonly loaded: boolean;
-  /** Unix ms, just before the load began. */
-  readonly createdAt: number;
-  /** By the monotonic clock: when the load began, or the entry was read. A tier's own time counts from here. */
-  readonly since: number;
-  /** What is left of the entry in the tier that answered, in ms from `since`; `Infinity` after a load. */
-  readonly leftMs: number;
-  readonly costMs: number;
-  readonly guarded: boolean;
-}
-
-/** The error that every waiter gets, unchanged. */
-export interface Failure {
-  readonly ok: false;
-  readonly error: unknown;
-  /** Whether the source was asked. */
-  readonly loaded: boolean;
 }
 
 /** A loader that a caller brought along. */
@@ -77,12 +54,27 @@ export class Flight extends Operation<Outcome> implements ReadJob {
   readonly startedAt: number;
   /** Its place in the order in which flights began and were asked for. */
   readonly birth: number;
+  /** The epoch at which it began. */
+  readonly epoch: number;
+  /** The generations of its key: of the node, and of tags. */
+  groups: readonly string[];
   /** The flight that took over from this one, for those who still wait for it. */
   heir: Flight | undefined = undefined;
   /** By the position of the remote tier; a tier whose read failed has none. */
   captures: readonly (Capture | undefined)[] = NONE;
   /** Older copies are no answer to this flight. */
   maxAgeMs: number | undefined = undefined;
+  /** Nobody asked for it but a copy that is about to end, or has ended. */
+  background = false;
+  /** The newest copy that may answer while the source is asked, or in its place. */
+  old: OldCopy | undefined = undefined;
+  /** The copy that the loader was offered. */
+  offered: LocalEntry | undefined = undefined;
+  /** What those wait for who came after the flight had answered with an old copy. */
+  final: Operation<Outcome> | undefined = undefined;
+  /** How long past its life a copy may be to be that early answer. */
+  earlyWindowMs = 0;
+  softTimer: unknown = undefined;
   /** Cut off from storing: something newer came, or another leader took over. */
   fenced = false;
   /** `false` where the value is another operation's to store. */
@@ -96,6 +88,8 @@ export class Flight extends Operation<Outcome> implements ReadJob {
   filled: LocalEntry[] | undefined = undefined;
   onLanded: (() => void) | undefined = undefined;
   storedKey = "";
+  /** It met a tombstone or another generation: an old copy is no answer any more. */
+  private distrusts = false;
   private position = 0;
 
   constructor(call: Call, scope: Scope, binding: Binding, key: string, params: unknown, loader: OwnLoader | undefined) {
@@ -109,6 +103,8 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     this.loader = loader;
     this.startedAt = binding.core.clock.monotonic();
     this.birth = ++binding.core.births;
+    this.epoch = binding.core.epochs.now;
+    this.groups = binding.groups;
   }
 
   get owner(): object {
@@ -120,18 +116,41 @@ export class Flight extends Operation<Outcome> implements ReadJob {
   }
 
   get names(): readonly string[] {
-    return this.part()?.names ?? [];
+    const part = this.part();
+    return part ? namesIn(part, this.groups) : this.groups;
+  }
+
+  /** Whether its node or one of its tags was invalidated since it began. */
+  get outlived(): boolean {
+    return this.binding.core.epochs.outlived(this.groups, this.epoch);
   }
 
   /** Whether it is still the one flight of its key. */
   get current(): boolean {
-    return !this.fenced && this.binding.flights.get(this.key) === this;
+    return !this.fenced && this.binding.flights.get(this.key) === this && !this.outlived;
+  }
+
+  /** Those who wait get this, while the flight goes on for those who come later. Only where it can outlive the answer. */
+  answerEarly(found: Found, windowMs: number): void {
+    if (this.final || this.result || !this.call.lasts) return;
+    this.final = new Operation<Outcome>(this.call);
+    this.earlyWindowMs = windowMs;
+    super.settle(found);
+  }
+
+  override settle(outcome: Outcome): void {
+    if (this.softTimer !== undefined) this.binding.core.clock.clearTimeout(this.softTimer);
+    if (this.final) this.final.settle(outcome);
+    else super.settle(outcome);
   }
 
   /** Asks the next tier, or the source after the last. */
   next(): void {
     const part = this.part();
-    if (!part) return load(this);
+    if (!part) {
+      serveWhileLoading(this);
+      return load(this);
+    }
     const stored = storedKey(this.fullKey, part.storage.maxKeyBytes);
     if (typeof stored === "string") this.ask(part, stored);
     else
@@ -146,7 +165,7 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     if (!part) return;
     part.counters.readTimeMs += ms;
     const answer = slot && this.decide(part, slot, asRead);
-    if (standing) this.capture(part, slot, standing, answer !== undefined);
+    if (standing) this.capture(part, slot, standing, answer?.use === "answer");
     if (answer) this.accept(part, answer);
     else this.miss(part);
   }
@@ -188,29 +207,67 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     const decoded = decodeSlot(slot.bytes, owner, this.fullKey);
     if (decoded.kind === "foreign") core.reportMismatch(part.name, spec.name, decoded.node, this.key);
     if (decoded.kind === "corrupt") this.report(part, decoded.reason);
-    if (decoded.kind !== "entry" || !isOfGenerations(decoded.generations, asRead)) return undefined;
+    if (decoded.kind === "tombstone") this.distrust();
+    if (decoded.kind !== "entry") return undefined;
+    if (!isOfGenerations(decoded.generations, asRead)) {
+      this.distrust();
+      return undefined;
+    }
     const now = core.clock.now();
     const { times, costMs, payload } = decoded;
     const leftMs = freshLeftMs(times, slot.remainingMs, now, part.ttlMs);
-    if (leftMs <= 0 || (this.maxAgeMs !== undefined && ageMs(times.createdAt, now) > this.maxAgeMs)) return undefined;
-    return { payload, createdAt: times.createdAt, leftMs, costMs };
+    if (!(leftMs > -spec.freshness.keepMs) || (this.maxAgeMs !== undefined && ageMs(times.createdAt, now) > this.maxAgeMs)) return undefined;
+    const use = leftMs <= 0 ? "old" : this.call.lasts && isDue(fadeMs(costMs, spec.freshness), leftMs) ? "early" : "answer";
+    return { payload, createdAt: times.createdAt, leftMs, costMs, use };
+  }
+
+  private distrust(): void {
+    this.distrusts = true;
+    this.old = undefined;
   }
 
   private accept(part: RemotePart, answer: Answer): void {
-    const { payload } = answer;
-    if (payload === null || payload === undefined) return this.hit(part, payload, answer);
-    const refused = (): void => {
-      this.report(part, "the serializer refused it");
-      this.miss(part);
+    decodeValue(this.binding.spec, answer.payload, {
+      served: (value) => this.use(part, value, answer),
+      refused: (reason) => {
+        this.report(part, reason);
+        this.miss(part);
+      },
+      threw: () => {
+        this.stores = false;
+        reportHook(this);
+        this.miss(part);
+      },
+    });
+  }
+
+  /** What is past its life, or due for renewal, is kept while the flight goes on. */
+  private use(part: RemotePart, value: unknown, answer: Answer): void {
+    if (answer.use === "answer") return this.hit(part, value, answer);
+    const now = this.binding.core.clock.monotonic();
+    this.keep(part, value, answer, now);
+    if (answer.use === "old" || !this.old) return this.miss(part);
+    part.counters.hitCount++;
+    this.answerEarly(foundInCopy(this.old, now), this.binding.spec.freshness.keepMs);
+    this.position++;
+    this.next();
+  }
+
+  private keep(part: RemotePart, value: unknown, { createdAt, leftMs }: Answer, now: number): void {
+    // Without a capture the generations beside it are not known to stand.
+    if (this.distrusts || !this.captures[part.index] || (this.old && this.old.entry.createdAt >= createdAt)) return;
+    const entry: LocalEntry = {
+      value,
+      createdAt,
+      calmUntil: now + leftMs,
+      fadeMs: 0,
+      epoch: this.epoch,
+      groups: this.groups,
+      generations: Array.from(this.captures, (capture) => capture?.numbers),
+      revision: -1,
+      guarded: part.storage.guarded,
     };
-    let value: unknown;
-    try {
-      value = this.binding.spec.serializer.decode(payload);
-    } catch {
-      return refused();
-    }
-    if (value instanceof Promise) value.then((late) => this.hit(part, late, answer), refused);
-    else this.hit(part, value, answer);
+    this.old = { entry, source: part.name };
   }
 
   private report(part: RemotePart, reason: string): void {
@@ -224,12 +281,14 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     part.counters.hitCount++;
     const since = this.binding.core.clock.monotonic();
     const { guarded } = part.storage;
-    settleFound(this, { ok: true, value, source: part.name, loaded: false, createdAt, since, leftMs, costMs, guarded }, admits(this));
+    settleFound(this, { ok: true, value, source: part.name, loaded: false, stale: false, createdAt, since, leftMs, costMs, guarded }, admits(this));
   }
 }
 
-/** An entry that is fresh, of this key and of the generations that stand. */
+/** An entry of this key and of the generations that stand. */
 interface Answer {
+  /** Whether it ends the flight, is handed out while the flight goes on, or is no answer unless the source fails. */
+  readonly use: "answer" | "early" | "old";
   readonly payload: Uint8Array | null | undefined;
   readonly createdAt: number;
   readonly leftMs: number;

@@ -15,6 +15,7 @@ import { describe } from "./duration.ts";
 import { createOwner } from "./envelope.ts";
 import { CacheError } from "./errors.ts";
 import { createEmitter } from "./events.ts";
+import { Epochs } from "./generations.ts";
 import type { Emitter } from "./events.ts";
 import { Call } from "./flight.ts";
 import type { CallHost } from "./flight.ts";
@@ -48,6 +49,7 @@ export class Core implements RemoteHost, CallHost {
   /** The call that leads where no call needs a heart of its own. */
   readonly sharedCall: Call | undefined;
   readonly revision: Revision = { value: 0 };
+  readonly epochs: Epochs = new Epochs();
   readonly prefix: string;
   readonly storages: Storages;
   /** Where statistics are sent to a sink. */
@@ -61,6 +63,7 @@ export class Core implements RemoteHost, CallHost {
   private readonly counters = new Map<string, NodeCounters>();
   private readonly deadlines = new Map<number, Deadlines>();
   private readonly mismatches = new Set<string>();
+  private readonly weakKept = new Set<string>();
   private toldOfWaitUntil = false;
 
   constructor(runtime: Runtime, options: CreateCacheOptions<string, RegisteredEnv | undefined>) {
@@ -101,6 +104,8 @@ export class Core implements RemoteHost, CallHost {
       spec,
       owner: createOwner(spec.name, spec.version, prefix),
       counters: this.counters.get(spec.name) ?? createCounters(),
+      groups: [generationKey(prefix, spec.name)],
+      lingers: spec.freshness.keepMs > 0 || spec.freshness.beta > 0,
       chain: { locals: [], remotes: [], capMs: 0 },
       nearest: undefined,
       nearestCounters: undefined,
@@ -123,14 +128,18 @@ export class Core implements RemoteHost, CallHost {
     return this.counters;
   }
 
+  /** Every node under every prefix. */
+  allBindings(): readonly Binding[] {
+    return [...this.bindings.values()].flatMap((bound) => [...bound.values()]);
+  }
+
   nodes(): NodeInfo[] {
     return [...new Set([...this.bindings.values()].flatMap((bound) => [...bound.keys()]))];
   }
 
   /** Keys with a load, a refresh or a set under way, over all nodes. */
   inFlight(): number {
-    const all = [...this.bindings.values()].flatMap((bound) => [...bound.values()]);
-    return all.reduce((sum, { flights, refreshes, turns }) => sum + flights.size + refreshes.size + turns.size, 0);
+    return this.allBindings().reduce((sum, { flights, refreshes, turns }) => sum + flights.size + refreshes.size + turns.size, 0);
   }
 
   /** The deadlines of things that all may take this long; they share a timer. */
@@ -184,6 +193,13 @@ export class Core implements RemoteHost, CallHost {
     }
   }
 
+  /** Reports that entries in a tier without guard outlive an invalidation of their node or tag, once for each tier. */
+  reportWeakKept(storage: string): void {
+    if (this.weakKept.has(storage)) return;
+    this.weakKept.add(storage);
+    this.emitter.emit({ type: "weak-tier-kept", storage });
+  }
+
   lacksWaitUntil(): void {
     if (this.toldOfWaitUntil) return;
     this.toldOfWaitUntil = true;
@@ -191,8 +207,7 @@ export class Core implements RemoteHost, CallHost {
   }
 
   private bindChain(binding: Binding): void {
-    const { spec, owner, counters } = binding;
-    const generation = [generationKey(owner.prefix, spec.name)];
+    const { spec, counters } = binding;
     const locals: LocalPart[] = [];
     const remotes: RemotePart[] = [];
     for (const { storage: name, ttlMs: ttl } of spec.caches) {
@@ -203,7 +218,7 @@ export class Core implements RemoteHost, CallHost {
       const ttlMs = ttl ?? Number.POSITIVE_INFINITY;
       const part = { name, ttlMs, counters: tierCounters(counters, name) };
       if (isLocal(storage)) locals.push({ ...part, tier: storage, space: spaceIn(storage, binding.chain) });
-      else remotes.push({ ...part, index: remotes.length, storage, names: storage.conditional ? generation : [] });
+      else remotes.push({ ...part, index: remotes.length, storage });
     }
     const budgets = remotes.reduce((sum, { storage }) => sum + storage.budgetMs, 0);
     binding.chain = { locals, remotes, capMs: spec.hardTimeoutMs + 3 * budgets };

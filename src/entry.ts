@@ -18,14 +18,14 @@ export interface EntryTimes {
   readonly expiresAt: number;
 }
 
-/** How long a slot is kept: a guarded tier never lets a short-lived value uncover what its tombstone shielded. */
-export function slotLifeMs(ttlMs: number, storeWithinMs: number, guarded: boolean, minTtlMs: number): number {
-  const life = guarded ? Math.max(ttlMs, storeWithinMs + MARGIN_MS) : ttlMs;
+/** How long a slot is kept, `keepMs` past its ttl; a guarded tier never lets a short-lived value uncover what its tombstone shielded. */
+export function slotLifeMs(ttlMs: number, keepMs: number, storeWithinMs: number, guarded: boolean, minTtlMs: number): number {
+  const life = guarded ? Math.max(ttlMs + keepMs, storeWithinMs + MARGIN_MS) : ttlMs + keepMs;
   return Math.max(life, minTtlMs, 1);
 }
 
 /**
- * What is left of an entry's fresh time, in ms, within 0 and the reading tier's ttl.
+ * What is left of an entry's fresh time, in ms, at most the reading tier's ttl; below 0 it is the time since its end.
  *
  * The storage's clock decides where it reports what remains of the slot; elsewhere the reader's wall clock does, and a
  * skewed clock errs by at most the skew and never beyond the ttl.
@@ -33,7 +33,7 @@ export function slotLifeMs(ttlMs: number, storeWithinMs: number, guarded: boolea
 export function freshLeftMs(times: EntryTimes, remainingMs: number | undefined, now: number, ttlMs: number): number {
   const byStorage = remainingMs !== undefined && Number.isFinite(times.expiresAt);
   const left = byStorage ? remainingMs - (times.expiresAt - times.freshUntil) : times.freshUntil - now;
-  return Math.min(Math.max(left, 0), ttlMs);
+  return Math.min(left, ttlMs);
 }
 
 /** Age in ms; never negative, whatever the clocks say. */

@@ -47,6 +47,12 @@ export type CacheEvent =
   | { readonly type: "stats-failed"; readonly sink: string; readonly error: CacheError }
   /** Once per cache: requests own their I/O here, and no `waitUntil` was given, so writes are awaited. */
   | { readonly type: "no-wait-until"; readonly remedy: string }
+  /** A load in the background failed; its callers had been given the value that a tier still has. */
+  | { readonly type: "refresh-failed"; readonly node: string; readonly key: string }
+  /** `cache.with({ after })` was given no token of this library; it is ignored. */
+  | { readonly type: "token-ignored" }
+  /** Once per storage: it has no generations, so what it holds outlived `invalidateNode` or `invalidateTags` and ends with its ttl. */
+  | { readonly type: "weak-tier-kept"; readonly storage: string }
   /** Once per node: a storage without guard stands left of a guarded one and keeps values for more than five minutes. */
   | { readonly type: "weak-tier-first"; readonly node: string; readonly storage: string };
 

@@ -26,16 +26,35 @@ export interface Loaded {
   readonly ms: number;
 }
 
+/** What a loader answers to say that the value it was offered still holds. Never seen outside. */
+const UNCHANGED: unique symbol = Symbol("unchanged");
+
+function unchanged(): never {
+  // What it gives must fit every loader's type, and no value may.
+  return UNCHANGED as never;
+}
+
+/** Whether a loader said that its old value still holds. */
+export function isUnchanged(result: unknown): boolean {
+  return result === UNCHANGED;
+}
+
+/** The context of a loader of either kind: `stale` is one old value, or a list of them. */
+interface Context<Old> extends Omit<LoadContext<unknown>, "stale"> {
+  readonly stale: Old;
+}
+
 /** Runs a loader within the node's hard timeout. A synchronous throw is a failure like any other. */
-export function execute<Params>(
+export function execute<Params, Old>(
   core: Core,
   spec: NodeSpec,
   env: unknown,
-  loader: (params: Params, context: LoadContext<unknown>) => unknown,
+  loader: (params: Params, context: Context<Old>) => unknown,
   params: Params,
+  stale: Old,
   done: (loaded: Loaded) => void,
 ): void {
-  const run = new Execution(core, spec, env, done);
+  const run = new Execution(core, spec, env, stale, done);
   let result: unknown;
   let pending: Promise<unknown> | undefined;
   try {
@@ -53,8 +72,9 @@ export function execute<Params>(
 }
 
 /** One run of a loader, and the context it gets. The signal is made when it is asked for: most loaders never do. */
-class Execution implements LoadContext<unknown>, Due {
+class Execution<Old> implements Context<Old>, Due {
   readonly env: unknown;
+  readonly stale: Old;
   readonly dueAt: number;
   over = false;
   private readonly core: Core;
@@ -67,14 +87,20 @@ class Execution implements LoadContext<unknown>, Due {
   private controller: AbortController | undefined = undefined;
   private aborted = false;
 
-  constructor(core: Core, spec: NodeSpec, env: unknown, done: (loaded: Loaded) => void) {
+  constructor(core: Core, spec: NodeSpec, env: unknown, stale: Old, done: (loaded: Loaded) => void) {
     this.core = core;
     this.spec = spec;
     this.env = env;
+    this.stale = stale;
     this.done = done;
     this.createdAt = core.clock.now();
     this.since = core.clock.monotonic();
     this.dueAt = this.since + spec.hardTimeoutMs;
+  }
+
+  // Loaders take it apart, so it must not need `this`.
+  get unchanged(): () => never {
+    return unchanged;
   }
 
   get signal(): AbortSignal {

@@ -97,6 +97,11 @@ export function generationKey(prefix: string, nodeName: string): string {
   return `\u0001${prefix}\u0001n\u0001${nodeName}`;
 }
 
+/** The key of a tag's generation. The tag comes last, so that no two prefixes and tags meet. */
+export function tagKey(prefix: string, tag: string): string {
+  return `\u0001${prefix}\u0001t\u0001${tag}`;
+}
+
 /**
  * The key under which a storage with a limit keeps a full key: itself if it fits, else its first bytes, cut between two
  * characters, and its SHA-256 in base64url. Only in the second case a promise.

@@ -7,21 +7,28 @@
  */
 
 import type { Binding } from "./binding.ts";
-import type { Flight, Found } from "./chain.ts";
+import type { Flight } from "./chain.ts";
 import { describe } from "./duration.ts";
+import { offer } from "./early.ts";
 import { CacheError } from "./errors.ts";
-import { execute, resultOf } from "./execution.ts";
+import { execute, isUnchanged, resultOf } from "./execution.ts";
 import type { Loaded, Result } from "./execution.ts";
 import { LOST, OVERDUE } from "./flight.ts";
 import type { Call, Operation } from "./flight.ts";
-import { admits, settleFailed, settleFound } from "./settle.ts";
+import type { Stale } from "./types.ts";
+import { foundByLoad } from "./found.ts";
+import { lifeFor } from "./freshness.ts";
+import { stillStands } from "./local-probe.ts";
+import { admits, reportHook, settleFailed, settleFound } from "./settle.ts";
 import { countLoad } from "./stats.ts";
 
 /** Loads what a flight found in no tier. */
 export function load(flight: Flight): void {
   const { binding } = flight;
-  const running = binding.refreshes.get(flight.key)?.load;
-  if (running && !running.result && !running.call.silent(binding.core.clock.monotonic())) return void share(flight, running);
+  const refreshing = binding.refreshes.get(flight.key);
+  const running = refreshing?.load;
+  if (running && !binding.core.epochs.outlived(flight.groups, refreshing.epoch) && !running.result && !running.call.silent(binding.core.clock.monotonic()))
+    return void share(flight, running);
   const { spec } = binding;
   if (!flight.loader && spec.loadAll) return queue(flight);
   if (!flight.loader && !spec.load) return settleFailed(flight, noLoader(spec.name), false);
@@ -48,13 +55,20 @@ async function share(flight: Flight, running: Operation<Loaded>): Promise<void> 
   settleLoaded(flight, loaded);
 }
 
+/** What the loader is told of the old value, if there is one that counts. */
+function offered(flight: Flight): Stale | undefined {
+  const { binding, old } = flight;
+  flight.offered = old && !flight.fenced && stillStands(binding, old.entry) ? old.entry : undefined;
+  return offer(flight, flight.offered);
+}
+
 /** Runs the loader of one flight. */
 function start(flight: Flight, gate: Gate | undefined): void {
   const { core, spec, counters } = flight.binding;
   const own = flight.loader;
   // A caller's own loader takes nothing, and might take something else for an option.
   const loader = own ? () => own() : (spec.load ?? nothing);
-  execute(core, spec, flight.env, loader, flight.params, (loaded) => {
+  execute(core, spec, flight.env, loader, flight.params, offered(flight), (loaded) => {
     countLoad(counters, loaded.ms, loaded.ok);
     if (gate) {
       gate.open--;
@@ -139,7 +153,7 @@ function loadMany(flights: readonly Flight[]): void {
   if (!first) return;
   const { core, spec, counters } = first.binding;
   const params = flights.map((flight) => flight.params);
-  execute(core, spec, first.env, spec.loadAll ?? nothing, params, (loaded) => {
+  execute(core, spec, first.env, spec.loadAll ?? nothing, params, flights.map(offered), (loaded) => {
     const list = loaded.ok ? aligned(loaded.result, flights.length, spec.name) : loaded.result;
     for (const [index, flight] of flights.entries()) {
       const one = loaded.ok && Array.isArray(list) ? elementOf(list[index], spec.name) : { ok: false, result: list };
@@ -162,17 +176,26 @@ function aligned(result: unknown, expected: number, node: string): readonly unkn
 }
 
 function settleLoaded(flight: Flight, loaded: Loaded): void {
-  if (!loaded.ok) return settleFailed(flight, loaded.result, true);
-  const found: Found = {
-    ok: true,
-    value: loaded.result,
-    source: "load",
-    loaded: true,
-    createdAt: loaded.createdAt,
-    since: loaded.since,
-    leftMs: Number.POSITIVE_INFINITY,
-    costMs: loaded.ms,
-    guarded: true,
-  };
-  settleFound(flight, found, admits(flight));
+  const { ok, result } = unchangedIn(loaded, flight.offered, flight.binding.spec.name);
+  if (!ok) return settleFailed(flight, result, true);
+  settleFound(flight, foundByLoad(loaded, result, lifeOf(flight, result)), admits(flight));
+}
+
+/** What a loader meant by "unchanged": the value it was offered. */
+export function unchangedIn({ ok, result }: Result, entry: { readonly value: unknown } | undefined, node: string): Result {
+  if (!ok || !isUnchanged(result)) return { ok, result };
+  if (entry) return { ok, result: entry.value };
+  return { ok: false, result: new TypeError(`node ${describe(node)}: load answered unchanged() where context.stale was undefined`) };
+}
+
+/** The cap on a loaded value's life. One that is not to be stored has none. */
+function lifeOf(flight: Flight, value: unknown): number {
+  try {
+    const lifeMs = lifeFor(flight.binding.spec.freshness, value, flight.params);
+    if (lifeMs !== undefined) return lifeMs;
+  } catch {
+    reportHook(flight);
+  }
+  flight.stores = false;
+  return 0;
 }

@@ -7,16 +7,19 @@
  */
 
 import type { Ask } from "./arrive.ts";
+import { namesIn } from "./binding.ts";
 import type { Binding, LocalEntry } from "./binding.ts";
 import { ageMs } from "./entry.ts";
+import { freshUntil } from "./found.ts";
+import type { OldCopy } from "./found.ts";
 
-/** The fresh local entry of a key, counted as a hit or a miss of the tiers asked. */
+/** The calm local entry of a key, counted as a hit or a miss of the tiers asked. What fades or is stale is for `linger.ts`. */
 export function probe(binding: Binding, key: string): LocalEntry | undefined {
   const { nearest, nearestCounters, core } = binding;
   if (nearest === undefined || nearestCounters === undefined) return undefined;
   const now = core.turnTime();
   const entry = nearest.get(key, now);
-  if (entry !== undefined && (entry.revision === core.revision.value || stillStands(binding, entry))) {
+  if (entry !== undefined && entry.calmUntil > now && (entry.revision === core.revision.value || stillStands(binding, entry))) {
     nearestCounters.hitCount++;
     return entry;
   }
@@ -24,11 +27,16 @@ export function probe(binding: Binding, key: string): LocalEntry | undefined {
   return binding.chain.locals.length > 1 ? probeFurther(binding, key, now) : undefined;
 }
 
-/** The fresh local entry of what is asked, unless it is too old for this caller. */
-export function young({ binding, reference, maxAgeMs }: Ask): LocalEntry | undefined {
+/** The calm local entry of what is asked, unless it is too old for this caller, or the caller takes none. */
+export function young({ binding, reference, maxAgeMs, bornAfter }: Ask): LocalEntry | undefined {
+  if (bornAfter !== undefined) return undefined;
   const entry = probe(binding, reference.key);
-  if (entry === undefined || maxAgeMs === undefined) return entry;
-  return ageMs(entry.createdAt, binding.core.clock.now()) <= maxAgeMs ? entry : undefined;
+  return entry !== undefined && isYoung(binding, entry, maxAgeMs) ? entry : undefined;
+}
+
+/** Whether an entry is no older than a caller allows. */
+export function isYoung({ core }: Binding, { createdAt }: LocalEntry, maxAgeMs: number | undefined): boolean {
+  return maxAgeMs === undefined || ageMs(createdAt, core.clock.now()) <= maxAgeMs;
 }
 
 /** The fresh local entry of a key; counts nothing and is no access. */
@@ -36,9 +44,21 @@ export function peek(binding: Binding, key: string): LocalEntry | undefined {
   const now = binding.core.turnTime();
   for (const { space } of binding.chain.locals) {
     const entry = space.peek(key, now);
-    if (entry && stillStands(binding, entry)) return entry;
+    if (entry && freshUntil(entry) > now && stillStands(binding, entry)) return entry;
   }
   return undefined;
+}
+
+/** The newest local copy of a key, also one past its life; counts nothing and is no access. */
+export function localCopy(binding: Binding, key: string): OldCopy | undefined {
+  const now = binding.core.clock.monotonic();
+  let newest: OldCopy | undefined;
+  for (const { space, name } of binding.chain.locals) {
+    const entry = space.peek(key, now);
+    if (!entry || !stillStands(binding, entry) || (newest && newest.entry.createdAt >= entry.createdAt)) continue;
+    newest = { entry, source: name };
+  }
+  return newest;
 }
 
 function probeFurther(binding: Binding, key: string, now: number): LocalEntry | undefined {
@@ -46,14 +66,15 @@ function probeFurther(binding: Binding, key: string, now: number): LocalEntry | 
   for (const [index, part] of locals.entries()) {
     if (index === 0) continue;
     const entry = part.space.get(key, now);
-    if (!entry || !stillStands(binding, entry)) {
+    if (!entry || entry.calmUntil <= now || !stillStands(binding, entry)) {
       part.counters.missCount++;
       continue;
     }
     part.counters.hitCount++;
+    const { keepMs } = binding.spec.freshness;
     for (const nearer of locals.slice(0, index)) {
-      const freshUntil = Math.min(entry.freshUntil, now + nearer.ttlMs);
-      nearer.space.set(key, { ...entry, freshUntil }, freshUntil, now);
+      const end = Math.min(freshUntil(entry), now + nearer.ttlMs);
+      nearer.space.set(key, { ...entry, calmUntil: end - entry.fadeMs }, end + keepMs, now);
     }
     return entry;
   }
@@ -61,12 +82,14 @@ function probeFurther(binding: Binding, key: string, now: number): LocalEntry | 
 }
 
 /** Whether an entry's generations are the ones that stand, as far as this isolate knows. */
-function stillStands(binding: Binding, entry: LocalEntry): boolean {
-  const { revision } = binding.core;
+export function stillStands(binding: Binding, entry: LocalEntry): boolean {
+  const { revision, epochs } = binding.core;
   if (entry.revision === revision.value) return true;
+  const groups = entry.groups ?? binding.groups;
+  if (epochs.outlived(groups, entry.epoch)) return false;
   for (const part of binding.chain.remotes) {
     const own = entry.generations[part.index];
-    if (own && !part.storage.stands(part.names, own)) return false;
+    if (own && !part.storage.stands(namesIn(part, groups), own)) return false;
   }
   entry.revision = revision.value;
   return true;

@@ -8,6 +8,8 @@
 
 import type { Doorkeeper } from "./doorkeeper.ts";
 import { describe, toFiniteMs, toMs } from "./duration.ts";
+import { readFreshness } from "./freshness.ts";
+import type { FreshnessRules } from "./freshness.ts";
 import { hasControl, isWellFormed } from "./key.ts";
 import type { LoadAllContext, LoadContext, NodeInfo } from "./node-types.ts";
 import { json } from "./serializer/json.ts";
@@ -39,6 +41,8 @@ export interface NodeSpec {
   readonly hardTimeoutMs: number;
   readonly maxLoadBatch: number;
   readonly loadConcurrency: number;
+  readonly tags: ((params: unknown) => unknown) | undefined;
+  readonly freshness: FreshnessRules;
 }
 
 /** A function of a definition, before anything is known of what it takes. */
@@ -94,6 +98,8 @@ export function readSpec(fields: Fields, name: string): Omit<NodeSpec, "node"> {
     hardTimeoutMs,
     maxLoadBatch: readCount(fields["maxLoadBatch"], 100, `${at}maxLoadBatch`),
     loadConcurrency: readCount(fields["loadConcurrency"], 6, `${at}loadConcurrency`),
+    tags: optional(fields["tags"], `${at}tags`, readFunction),
+    freshness: readFreshness(fields, hardTimeoutMs, at),
   };
 }
 

@@ -49,10 +49,24 @@ export interface Tier<StorageName extends string = RegisteredStorage> {
   readonly ttl: Duration | null;
 }
 
-/** What `load` gets beside the parameters. */
-export interface LoadContext<Env = RegisteredEnv> {
+/** A value that a tier still has, past its life or soon to be. */
+export interface Stale<Known = unknown> {
+  readonly value: Known;
+  /** Time since just before it was loaded, in ms. */
+  readonly ageMs: number;
+}
+
+/** What `load` gets beside the parameters. `Known` is what is known of stored values: by `validate`, by an annotation, or nothing. */
+export interface LoadContext<Env = RegisteredEnv, Known = unknown> {
   /** Aborts at the node's hard timeout; never with the request of one caller. */
   readonly signal: AbortSignal;
+  /**
+   * The old value, if a tier still has one that no invalidation has reached. Tiers keep old values for the longer of the
+   * node's stale windows; a node without one is seldom offered any.
+   */
+  readonly stale: Stale<Known> | undefined;
+  /** What a loader returns to say that the old value still holds: it is kept, with new life. Only where `stale` is given. */
+  readonly unchanged: () => never;
   /**
    * What `createCache({ env })` or `cache.with({ env })` was given.
    *
@@ -62,9 +76,13 @@ export interface LoadContext<Env = RegisteredEnv> {
 }
 
 /** What `loadAll` gets beside the list of parameters. */
-export interface LoadAllContext<Env = RegisteredEnv> {
+export interface LoadAllContext<Env = RegisteredEnv, Known = unknown> {
   /** Aborts at the node's hard timeout; never with the request of one caller. */
   readonly signal: AbortSignal;
+  /** As in {@link LoadContext}, aligned with the parameters. */
+  readonly stale: readonly (Stale<Known> | undefined)[];
+  /** As in {@link LoadContext}, for the position where it stands. */
+  readonly unchanged: () => never;
   /** As in {@link LoadContext}. */
   readonly env: Env;
 }
@@ -140,14 +158,31 @@ export interface TieredNode<Params, Value, StorageName extends string, Env = unk
 
 /** The value type of a node that has no loader and no annotation; its one property is the advice that an error shows. */
 export interface UnknownValue {
-  readonly "cacheme: give the node a `load`, or annotate it as CacheNode<Params, Value>": never;
+  readonly "cacheme: give the node a `load` (above `ttlFor`), or annotate it as CacheNode<Params, Value>": never;
+}
+
+/** What a schema makes of a value. */
+export type SchemaResult<Output> = { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly unknown[] };
+
+/**
+ * The part of Standard Schema (version 1) that is used; Zod, Valibot, ArkType and others implement it.
+ *
+ * @see https://standardschema.dev
+ */
+export interface StandardSchema<Output = unknown> {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+    readonly types?: { readonly input: unknown; readonly output: Output } | undefined;
+  };
 }
 
 /** A tuple key. Parts differ by type (`1` and `"1"`), `-0` is `0`, and `NaN` is refused. */
 export type KeyTuple = readonly (string | number | bigint | boolean)[];
 
 /** The declaration of a node. Every field is checked by `defineNode`. */
-export interface NodeDefinition<Params, Value, StorageName extends string = RegisteredStorage, Env = RegisteredEnv> {
+export interface NodeDefinition<Params, Value extends Known, StorageName extends string = RegisteredStorage, Env = RegisteredEnv, Known = unknown> {
   /** Unique in the isolate; shown in stats and events. */
   readonly name: string;
   /** Lets this definition replace one of the same name, for hot reload. Default: `false`. */
@@ -157,12 +192,12 @@ export interface NodeDefinition<Params, Value, StorageName extends string = Regi
   /** The node's part of the key. A string is used as it is, a tuple is joined injectively. Annotate its parameter. */
   readonly key: (params: Params) => string | KeyTuple;
   /** Gets one value from the source. Optional for a node that is only memoized. */
-  readonly load?: ((params: NoInfer<Params>, context: LoadContext<Env>) => MaybePromise<Value>) | undefined;
+  readonly load?: ((params: NoInfer<Params>, context: LoadContext<Env, Known>) => MaybePromise<Value>) | undefined;
   /**
    * Gets many values in one call, aligned with its input; an `Error` at a position is the failure of that key alone.
    * A node whose values are errors cannot use it.
    */
-  readonly loadAll?: ((params: readonly NoInfer<Params>[], context: LoadAllContext<Env>) => MaybePromise<readonly (Value | Error)[]>) | undefined;
+  readonly loadAll?: ((params: readonly NoInfer<Params>[], context: LoadAllContext<Env, Known>) => MaybePromise<readonly (Value | Error)[]>) | undefined;
   /** Most keys in one call of `loadAll`, at least 1. Default: 100. */
   readonly maxLoadBatch?: number | undefined;
   /** Most calls of `load` at a time for one `getAll`, at least 1. Default: 6. */
@@ -181,6 +216,31 @@ export interface NodeDefinition<Params, Value, StorageName extends string = Regi
   readonly storeWithin?: Duration | undefined;
   /** A load that takes longer fails with `ERR_LOAD_TIMEOUT`; above 0, at most 2,147,483,647 ms. Default: 20 s. */
   readonly hardTimeout?: Duration | undefined;
+  /** Groups that `cache.invalidateTags` reaches together: at most 8, of well-formed Unicode, not empty. What it throws leaves the value unstored. */
+  readonly tags?: ((params: NoInfer<Params>) => readonly string[]) | undefined;
+  /**
+   * A stored value that does not satisfy it is a miss; what it makes of the value is served. It sees what the serializer
+   * decoded, never what `load` gave.
+   */
+  readonly validate?: StandardSchema<Known> | undefined;
+  /** Window after the ttl in which the old value is served while a new one is loaded in the background (RFC 5861). Default: 0. */
+  readonly staleWhileRevalidate?: Duration | undefined;
+  /** Window after the ttl in which the old value is served if the load fails (RFC 5861). Default: 0. */
+  readonly staleIfError?: Duration | undefined;
+  /** A load that takes longer goes on in the background, if there is an old value to serve; at most `hardTimeout`. Default: none. */
+  readonly softTimeout?: Duration | undefined;
+  /**
+   * Renews a value before its end, at random, the sooner the longer its load took (XFetch; Vattani, Chierichetti and
+   * Lowenstein, 2015): with `beta` 1 about one load time before. `beta` is above 0.
+   */
+  readonly refreshAhead?: { readonly beta: number } | undefined;
+  /** Share, 0 to 1, by which a life is shortened at random, so that what was stored together does not end together. Default: 0. */
+  readonly jitter?: number | undefined;
+  /**
+   * The life of a loaded value, decided from it: each tier keeps it for the smaller of this and its own ttl; `"skip"`: it is
+   * not stored. Write it below `load`. What it throws leaves the value unstored.
+   */
+  readonly ttlFor?: ((value: Value, params: NoInfer<Params>) => Duration | null | "skip") | undefined;
 }
 
 /** The declaration of a node whose only parameter is the key. Fields mean what they mean in {@link NodeDefinition}. */

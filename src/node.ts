@@ -14,6 +14,8 @@ import type { DynamicDefinition, NodeDefinition, NodeInfo, Reference, Registered
 
 export type { NodeSpec, TierSpec } from "./node-spec.ts";
 
+// What a schema says of stored values is what is served; without one it is what the loaders give, and without loaders nothing is known.
+type Settled<Value, Known> = unknown extends Known ? ([Value] extends [never] ? UnknownValue : Value) : Known;
 // Names known only as `string` are not checked against a cache's storages.
 type Literal<Names extends string> = string extends Names ? never : Names;
 // The registered env is trusted; one that a loader was annotated with is asked of the cache.
@@ -21,7 +23,8 @@ type Asked<Env> = [RegisteredEnv] extends [Env] ? unknown : Env;
 
 const DYNAMIC_FIELDS = ["name", "version", "caches", "serializer", "doorkeeper"];
 const LOADER_FIELDS = ["key", "load", "loadAll", "maxLoadBatch", "loadConcurrency"];
-const NODE_FIELDS = [...DYNAMIC_FIELDS, ...LOADER_FIELDS, "allowRedefine", "clone", "writes", "storeWithin", "hardTimeout"];
+const FRESHNESS_FIELDS = ["staleWhileRevalidate", "staleIfError", "softTimeout", "refreshAhead", "jitter", "ttlFor", "validate"];
+const NODE_FIELDS = [...DYNAMIC_FIELDS, ...LOADER_FIELDS, ...FRESHNESS_FIELDS, "allowRedefine", "clone", "writes", "storeWithin", "hardTimeout", "tags"];
 
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
 
@@ -61,9 +64,13 @@ const specs = new WeakMap<object, NodeSpec>();
  * });
  * ```
  */
-export function defineNode<Params = void, Value = UnknownValue, StorageName extends RegisteredStorage = RegisteredStorage, Env = RegisteredEnv>(
-  definition: NodeDefinition<Params, Value, StorageName, Env>,
-): TieredNode<Params, Value, Literal<StorageName>, Asked<Env>>;
+export function defineNode<
+  Params = void,
+  Value extends Known = never,
+  StorageName extends RegisteredStorage = RegisteredStorage,
+  Env = RegisteredEnv,
+  Known = unknown,
+>(definition: NodeDefinition<Params, Value, StorageName, Env, Known>): TieredNode<Params, Settled<Value, Known>, Literal<StorageName>, Asked<Env>>;
 export function defineNode(definition: unknown): NodeInfo {
   const fields = readFields(definition, NODE_FIELDS, "definition of a node");
   const name = readName(fields["name"]);

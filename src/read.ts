@@ -11,6 +11,7 @@ import { arrive, arriveAll, callBy } from "./arrive.ts";
 import type { Arrival, Ask, Caller } from "./arrive.ts";
 import type { LocalEntry } from "./binding.ts";
 import { toMs } from "./duration.ts";
+import { linger } from "./linger.ts";
 import { young } from "./local-probe.ts";
 import { refresh } from "./refresh.ts";
 import type { Refreshed } from "./refresh.ts";
@@ -20,10 +21,18 @@ import type { LookupResult, ReadOptions } from "./types.ts";
 /** The value of one key. */
 export async function read(caller: Caller, ask: Ask): Promise<unknown> {
   const entry = young(ask);
-  if (!entry) return fly(caller, ask);
-  const value = takeEntry(ask.binding, entry);
+  return entry ? takeLocal(caller, ask, entry) : fly(caller, ask);
+}
+
+function takeLocal(caller: Caller, { binding }: Ask, entry: LocalEntry): unknown {
+  const value = takeEntry(binding, entry);
   counted(caller, 1);
   return value;
+}
+
+/** The local copies that answer; each as good as a fresh one for its caller. */
+function localEntries(caller: Caller, asks: readonly Ask[]): (LocalEntry | undefined)[] {
+  return asks.map((ask) => young(ask) ?? linger(caller, ask));
 }
 
 /** Tells the stats flush, where there is one, of requests that were answered just now; of 0 for other work that was counted. */
@@ -31,8 +40,10 @@ export function counted({ core, scope }: Caller, requests: number): void {
   core.statsFlush?.counted(scope.waitUntil, requests);
 }
 
-/** Past the local tiers: joins the key's flight, or leads it. */
+/** Past the calm local entries: takes one that lingers, joins the key's flight, or leads it. */
 export function fly(caller: Caller, ask: Ask): Promise<unknown> {
+  const entry = ask.binding.lingers ? linger(caller, ask) : undefined;
+  if (entry) return new Promise((resolve) => void resolve(takeLocal(caller, ask, entry)));
   if (caller.core.statsFlush === undefined) return arrive(caller, ask, take);
   return arrive(caller, ask, (binding, outcome, collapsed) => {
     try {
@@ -45,7 +56,7 @@ export function fly(caller: Caller, ask: Ask): Promise<unknown> {
 
 /** The values of many keys, aligned. Rejects with the first failure in order, once all have settled. */
 export function readAll(caller: Caller, asks: readonly Ask[]): Promise<unknown[]> {
-  const entries = asks.map((ask) => young(ask));
+  const entries = localEntries(caller, asks);
   if (!entries.includes(undefined)) return Promise.resolve(handOutAll(caller, asks, entries, []));
   return arriveAll(caller, missing(asks, entries)).then((arrivals) => handOutAll(caller, asks, entries, arrivals));
 }
@@ -60,7 +71,7 @@ function handOutAll(caller: Caller, asks: readonly Ask[], entries: readonly (Loc
 
 /** The lookups of many keys, aligned. */
 export async function lookUpAll(caller: Caller, asks: readonly Ask[]): Promise<LookupResult<unknown>[]> {
-  const entries = asks.map((ask) => young(ask));
+  const entries = localEntries(caller, asks);
   const arrivals = await arriveAll(caller, missing(asks, entries));
   let next = 0;
   const results = asks.map(({ binding, reference }, index) => {

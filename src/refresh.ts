@@ -7,19 +7,24 @@
  * @module
  */
 
-import type { Found, OwnLoader } from "./chain.ts";
+import type { OwnLoader } from "./chain.ts";
 import { LOST, OVERDUE, Operation } from "./flight.ts";
 import type { Call } from "./flight.ts";
+import { foundByLoad } from "./found.ts";
+import type { Found } from "./found.ts";
+import { lifeFor } from "./freshness.ts";
 import { keyDigest } from "./key.ts";
+import { offer } from "./early.ts";
 import { execute } from "./execution.ts";
 import type { Loaded } from "./execution.ts";
-import { noLoader } from "./load.ts";
+import { localCopy } from "./local-probe.ts";
+import { noLoader, unchangedIn } from "./load.ts";
 import { abandonReplacing, beginReplacing, finishReplacing, invalidate, prepare, writeError } from "./replace.ts";
 import { serializeError } from "./settle.ts";
 import type { Payload } from "./settle.ts";
 import { countLoad } from "./stats.ts";
 import type { Target } from "./tier-calls.ts";
-import type { LoadContext } from "./types.ts";
+import type { LoadAllContext, LoadContext } from "./types.ts";
 
 /** What a refresh ends with: what was loaded, and what went wrong. Both, if a tier failed after the load. */
 export interface Refreshed {
@@ -31,6 +36,8 @@ export interface Refreshed {
 export class Refresh extends Operation<Refreshed> {
   /** The load, while it may be shared by flights that found the key in no tier. */
   load: Operation<Loaded> | undefined = undefined;
+  /** The epoch at which it began to read. */
+  epoch = 0;
   next: Refresh | undefined = undefined;
 }
 
@@ -83,24 +90,14 @@ async function replaceByLoad(mine: Refresh, target: Target, env: unknown, own: O
   const { binding } = target;
   const { spec } = binding;
   if (!own && !spec.load && !spec.loadAll) return { failure: { error: noLoader(spec.name) } };
+  mine.epoch = binding.core.epochs.now;
   const begun = await beginReplacing(mine.call, target);
   const loaded = await loadOnce(mine, target, env, own);
   if (!loaded.ok) {
     abandonReplacing(target, begun);
     return { failure: { error: loaded.result } };
   }
-  const { createdAt, since, ms } = loaded;
-  const found = (value: unknown): Found => ({
-    ok: true,
-    value,
-    source: "load",
-    loaded: true,
-    createdAt,
-    since,
-    leftMs: Number.POSITIVE_INFINITY,
-    costMs: ms,
-    guarded: true,
-  });
+  const found = (value: unknown): Found => foundByLoad(loaded, value, Number.POSITIVE_INFINITY);
   let prepared: { readonly value: unknown; readonly payload: Payload };
   try {
     prepared = await prepare(binding, loaded.result);
@@ -113,22 +110,49 @@ async function replaceByLoad(mine: Refresh, target: Target, env: unknown, own: O
     );
     return { found: found(loaded.result), failure: cleared };
   }
-  const failed = await finishReplacing(target, begun, { found: found(prepared.value), payload: prepared.payload, ttlMs: Number.POSITIVE_INFINITY });
+  const ttlMs = lifeOf(target, prepared.value);
+  const failed = await finishReplacing(target, begun, { found: found(prepared.value), payload: prepared.payload, ttlMs });
   return { found: found(prepared.value), failure: failed.size > 0 ? { error: writeError("refresh", failed) } : undefined };
 }
 
+/** The cap on the life of what was loaded; 0 if it is not to be stored. */
+export function lifeOf({ binding, key, params }: Target, value: unknown): number {
+  const { core, spec } = binding;
+  try {
+    return lifeFor(spec.freshness, value, params) ?? 0;
+  } catch {
+    core.emitter.emit({ type: "not-stored", node: spec.name, key: keyDigest(key), reason: "hook" });
+    return 0;
+  }
+}
+
 /** Runs the loader once, where flights that found nothing can see it. */
-async function loadOnce(mine: Refresh, { binding, params }: Target, env: unknown, own: OwnLoader | undefined): Promise<Loaded> {
+async function loadOnce(mine: Refresh, { binding, key, params }: Target, env: unknown, own: OwnLoader | undefined): Promise<Loaded> {
   const { core, spec, counters } = binding;
   const operation = new Operation<Loaded>(mine.call);
   mine.load = operation;
   const { load, loadAll } = spec;
-  const loader = own ? () => own() : (load ?? ((one: unknown, context: LoadContext<unknown>) => loadAlone(loadAll?.([one], context), spec.name)));
-  execute(core, spec, env, loader, params, (loaded) => {
-    countLoad(counters, loaded.ms, loaded.ok);
-    operation.settle(loaded);
+  const one = (param: unknown, context: LoadContext<unknown>): unknown => loadAlone(loadAll?.([param], inList(context)), spec.name);
+  const old = localCopy(binding, key)?.entry;
+  execute(core, spec, env, own ? () => own() : (load ?? one), params, offer({ binding }, old), (loaded) => {
+    const told = { ...loaded, ...unchangedIn(loaded, old, spec.name) };
+    countLoad(counters, told.ms, told.ok);
+    operation.settle(told);
   });
   return operation.done;
+}
+
+/** A context for one key as a `loadAll` takes it; the signal is still made when it is asked for. */
+function inList(context: LoadContext<unknown>): LoadAllContext<unknown> {
+  const { stale, unchanged, env } = context;
+  return {
+    get signal() {
+      return context.signal;
+    },
+    env,
+    stale: [stale],
+    unchanged,
+  };
 }
 
 /** The one result of a `loadAll` for one key. */

@@ -46,6 +46,9 @@ export interface Revision {
   value: number;
 }
 
+/** Names whose generations are remembered. What is forgotten is not trusted in local entries, which costs a read. */
+const MOST_KNOWN = 65_536;
+
 interface Known {
   number: number;
   /** Order of events in the isolate; a reply counts if its read was sent after this. */
@@ -77,6 +80,8 @@ export interface RemoteStorage {
   remove(job: RemoveJob): void;
   /** Removes at most `limit` expired slots, where the storage has to be told; takes as long as it takes. */
   prune(limit: number): Promise<number>;
+  /** Raises generations; `false` if that failed, which has been reported. */
+  raise(names: readonly string[]): Promise<boolean>;
   /** Whether generations captured earlier are, as far as this isolate knows, the ones that stand. */
   stands(names: readonly string[], numbers: readonly number[]): boolean;
 }
@@ -88,6 +93,7 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
   const conditional = traits.conditional === true;
   const maxBatch = traits.maxBatch ?? Number.POSITIVE_INFINITY;
   const known = new Map<string, Known>();
+  let forgot = false;
   const lanes = createLanes(host.runtime, clock);
   const guard = createGuard(host, name, storage, rules);
   let order = 0;
@@ -99,8 +105,15 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
       if (number === undefined) continue;
       const own = known.get(generation);
       if (own && number <= own.number && sentAt <= own.learnedAt) continue;
-      if (own?.number !== number) host.revision.value++;
+      // A name that is new here is of entries that are being made, or that are not trusted since it was forgotten.
+      if (own && own.number !== number) host.revision.value++;
       known.set(generation, { number, learnedAt: ++order });
+    }
+    for (const generation of known.keys()) {
+      if (known.size <= MOST_KNOWN) break;
+      known.delete(generation);
+      forgot = true;
+      host.revision.value++;
     }
   }
 
@@ -228,7 +241,17 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     remove: (job) => removes.add(job),
     // Without the budget of a call that somebody waits for: a cron has minutes, and half of a pruning is of use as well.
     prune: (limit) => storage.prune?.(limit, new AbortController().signal) ?? Promise.resolve(0),
-    stands: (names, numbers) => names.every((generation, index) => (known.get(generation)?.number ?? numbers[index]) === numbers[index]),
+    async raise(names) {
+      try {
+        await guard.call({ operation: "raise", secrets: names, run: (signal) => storage.raise(names, signal), check: () => undefined });
+        return true;
+      } catch (error) {
+        guard.report("raise", error);
+        return false;
+      }
+    },
+    // What was never read here, as after `registerStorage`, is taken on trust; what was forgotten is not.
+    stands: (names, numbers) => names.every((generation, index) => (known.get(generation)?.number ?? (forgot ? undefined : numbers[index])) === numbers[index]),
   };
 }
 

@@ -10,15 +10,18 @@
  * @module
  */
 
-import type { Capture, Found } from "./chain.ts";
+import type { Capture } from "./chain.ts";
 import { deepFreeze } from "./clone.ts";
 import { fullKeyOf } from "./binding.ts";
 import type { Binding, Chain, Mark } from "./binding.ts";
 import { CacheError } from "./errors.ts";
 import { Operation } from "./flight.ts";
 import type { Call } from "./flight.ts";
+import type { Found } from "./found.ts";
+import { jittered } from "./freshness.ts";
+import { BadTags, generationsOf } from "./generations.ts";
 import { keyDigest, storedKey } from "./key.ts";
-import { encodeValue, localEntry, makeSlot, serializeError, sharedGenerations } from "./settle.ts";
+import { encodeValue, localEntry, makeSlot, putEntry, serializeError, sharedGenerations } from "./settle.ts";
 import type { Payload } from "./settle.ts";
 import type { WriteEntry } from "./storage.ts";
 import { capture, clear, write } from "./tier-calls.ts";
@@ -74,19 +77,35 @@ export interface Beginning {
   readonly chain: Chain;
   readonly startedAt: number;
   readonly mark: Mark;
+  readonly epoch: number;
+  /** The generations of the key; `undefined` if its tags cannot be known, and then nothing may be stored. */
+  readonly groups: readonly string[] | undefined;
   readonly captures: readonly (Capture | undefined)[];
 }
 
 /** Fences, takes a mark, and reads the stamps and generations of all tiers at once. */
-export async function beginReplacing(call: Call, { binding, key }: Target): Promise<Beginning> {
+export async function beginReplacing(call: Call, { binding, key, params }: Target): Promise<Beginning> {
   const { core, chain } = binding;
+  const groups = groupsOf(binding, key, params);
   const startedAt = core.clock.monotonic();
+  const epoch = core.epochs.now;
   core.fence(binding, key);
   const mark: Mark = { fenced: false, call };
   binding.marks.set(key, mark);
   const fullKey = fullKeyOf(binding, key);
-  const captures = await Promise.all(chain.remotes.map(async (part) => capture(part, await storedKey(fullKey, part.storage.maxKeyBytes))));
-  return { chain, startedAt, mark, captures };
+  const captures = await Promise.all(chain.remotes.map(async (part) => capture(part, await storedKey(fullKey, part.storage.maxKeyBytes), groups ?? [])));
+  return { chain, startedAt, mark, epoch, groups, captures };
+}
+
+/** @throws TypeError for what is no tag; what `tags` itself throws costs the storing. */
+function groupsOf(binding: Binding, key: string, params: unknown): readonly string[] | undefined {
+  try {
+    return generationsOf(binding, params);
+  } catch (error) {
+    if (error instanceof BadTags) throw error;
+    binding.core.emitter.emit({ type: "not-stored", node: binding.spec.name, key: keyDigest(key), reason: "hook" });
+    return undefined;
+  }
 }
 
 /** Gives up before anything was written. */
@@ -101,14 +120,15 @@ export async function finishReplacing(target: Target, begun: Beginning, { found,
   const { chain, captures } = begun;
   const fullKey = fullKeyOf(binding, key);
   const failed = new Set<string>();
+  const lasts = ttlMs > 0 && begun.groups !== undefined;
   let refused = false;
   for (const part of [...chain.remotes].reverse()) {
     const seen = captures[part.index];
     const short = await storedKey(fullKey, part.storage.maxKeyBytes);
     let tooLarge = false;
     const make = (): WriteEntry | undefined => {
-      if (!seen || core.clock.monotonic() - begun.startedAt > spec.storeWithinMs) return undefined;
-      const entry = makeSlot(binding, part, short, fullKey, found, payload, seen, Math.min(part.ttlMs, ttlMs));
+      if (!seen || !lasts || core.clock.monotonic() - begun.startedAt > spec.storeWithinMs) return undefined;
+      const entry = makeSlot(binding, part, short, fullKey, found, payload, seen, Math.min(jittered(part.ttlMs, spec.freshness), ttlMs));
       tooLarge = entry.bytes.length > part.storage.maxValueBytes;
       if (!tooLarge) return entry;
       core.emitter.emit({ type: "not-stored", node: spec.name, key: keyDigest(key), reason: "size", storage: part.name });
@@ -118,24 +138,26 @@ export async function finishReplacing(target: Target, begun: Beginning, { found,
     const written = await write(part, short, make);
     if (written === "failed") failed.add(part.name);
     if (written !== "refused") continue;
-    refused ||= !tooLarge;
+    refused ||= !tooLarge && lasts;
     if (!(await clear(part, target))) failed.add(part.name);
   }
   const mine = !begun.mark.fenced;
   core.fence(binding, key);
   if (refused) binding.counters.fencedCount++;
-  if (mine && !refused && failed.size === 0) putLocal(target, begun, found, ttlMs);
+  if (mine && lasts && !refused && failed.size === 0) putLocal(target, begun, found, ttlMs);
   else dropLocal(target);
   return failed;
 }
 
 function putLocal({ binding, key }: Target, begun: Beginning, found: Found, ttlMs: number): void {
   const { core, spec } = binding;
+  const { epoch, groups } = begun;
   const generations = sharedGenerations(binding, begun.captures);
+  const origin = { freshness: spec.freshness, epoch, groups: groups === binding.groups ? undefined : groups };
   for (const part of begun.chain.locals) {
-    const entry = localEntry(part, { ...found, leftMs: Math.min(found.leftMs, ttlMs) }, generations);
+    const entry = localEntry(part, { ...found, leftMs: Math.min(found.leftMs, ttlMs) }, generations, origin);
     try {
-      part.space.set(key, entry, entry.freshUntil, core.clock.monotonic());
+      putEntry(binding, part, key, entry);
     } catch {
       core.emitter.emit({ type: "not-stored", node: spec.name, key: keyDigest(key), reason: "hook", storage: part.name });
     }
@@ -174,6 +196,7 @@ export async function set(call: Call, target: Target, value: unknown, ttlMs: num
       value: prepared.value,
       source: "set",
       loaded: true,
+      stale: false,
       createdAt,
       since: begun.startedAt,
       leftMs: Number.POSITIVE_INFINITY,

@@ -9,15 +9,19 @@
  * @module
  */
 
-import type { Capture, Failure, Flight, Found } from "./chain.ts";
+import type { Capture, Flight } from "./chain.ts";
 import { deepFreeze } from "./clone.ts";
 import type { Binding, LocalEntry, LocalPart, RemotePart } from "./binding.ts";
-import type { Core } from "./core.ts";
 import { describe } from "./duration.ts";
+import { servable } from "./early.ts";
 import { slotLifeMs } from "./entry.ts";
 import { encodeEntry } from "./envelope.ts";
 import { CacheError, isCacheError } from "./errors.ts";
 import type { NotStoredReason } from "./events.ts";
+import { freshUntil } from "./found.ts";
+import type { Failure, Found } from "./found.ts";
+import { fadeMs, jittered } from "./freshness.ts";
+import type { FreshnessRules } from "./freshness.ts";
 import { keyDigest, storedKey } from "./key.ts";
 import type { NodeSpec } from "./node-spec.ts";
 import type { WriteJob } from "./remote-storage.ts";
@@ -35,7 +39,8 @@ const OPEN: Admission = { local: true, remote: true };
 export function admits(flight: Flight): Admission {
   const { spec, owner, counters } = flight.binding;
   const { doorkeeper } = spec;
-  if (!doorkeeper) return OPEN;
+  // What was stored before is not strange: renewing it passes.
+  if (!doorkeeper || flight.background || flight.old) return OPEN;
   try {
     if (doorkeeper.admit(`${owner.prefix}\u0001${spec.name}`, flight.key)) return OPEN;
   } catch {
@@ -47,11 +52,14 @@ export function admits(flight: Flight): Admission {
   return { local: false, remote: !whole };
 }
 
-/** Ends a flight with an error. Errors are never cached, and the key is free at once. */
+/** Ends a flight with an error, or with an old copy where the node allows that. Errors are never cached, and the key is free at once. */
 export function settleFailed(flight: Flight, error: unknown, loaded: boolean): void {
+  const { core, spec } = flight.binding;
   const failure: Failure = { ok: false, error, loaded };
+  const old = servable(flight, spec.freshness.keepMs);
+  if (old || flight.final || flight.background) core.emitter.emit({ type: "refresh-failed", node: spec.name, key: keyDigest(flight.key) });
   land(flight);
-  flight.settle(failure);
+  flight.settle(old ?? failure);
 }
 
 /** Ends a flight with a value. */
@@ -135,11 +143,12 @@ export function serializeError(error: unknown, spec: NodeSpec): CacheError {
 
 /** Fills the local tiers left of where the value was found. */
 function publish(flight: Flight, found: Found): void {
-  const { core } = flight.binding;
+  const { spec, groups } = flight.binding;
   const generations = sharedGenerations(flight.binding, flight.captures);
+  const origin = { freshness: spec.freshness, epoch: flight.epoch, groups: flight.groups === groups ? undefined : flight.groups };
   for (const part of flight.chain.locals) {
-    const entry = localEntry(part, found, generations);
-    if (putLocal(core, flight, part, entry)) flight.filled = flight.filled ? [...flight.filled, entry] : [entry];
+    const entry = localEntry(part, found, generations, origin);
+    if (putLocal(flight, part, entry)) flight.filled = flight.filled ? [...flight.filled, entry] : [entry];
   }
 }
 
@@ -159,16 +168,39 @@ function isSame(one: readonly number[] | undefined, other: readonly number[] | u
   return one !== undefined && one.length === other?.length && one.every((number, index) => number === other[index]);
 }
 
-/** A local entry for a tier; it lives for the smaller of the tier's ttl and what was left where the value came from. */
-export function localEntry(part: LocalPart, found: Found, generations: readonly (readonly number[] | undefined)[]): LocalEntry {
-  const freshUntil = found.since + Math.min(part.ttlMs, found.leftMs);
-  // Revision -1: what was captured before a slow load may have been replaced since, so the first hit compares.
-  return { value: found.value, createdAt: found.createdAt, freshUntil, generations, revision: -1, guarded: found.guarded };
+/** Where a local entry comes from: its node's rules, and when and for which generations its value was made. */
+export interface Origin {
+  readonly freshness: FreshnessRules;
+  readonly epoch: number;
+  /** `undefined`: those of the node alone. */
+  readonly groups: readonly string[] | undefined;
 }
 
-function putLocal(core: Core, flight: Flight, part: LocalPart, entry: LocalEntry): boolean {
+/** A local entry for a tier; it lives for the smaller of the tier's ttl and what was left where the value came from. */
+export function localEntry(
+  part: LocalPart,
+  found: Found,
+  generations: readonly (readonly number[] | undefined)[],
+  { freshness, epoch, groups }: Origin,
+): LocalEntry {
+  const lifeMs = Math.min(jittered(part.ttlMs, freshness), found.leftMs);
+  const fade = lifeMs === Number.POSITIVE_INFINITY ? 0 : fadeMs(found.costMs, freshness);
+  const calmUntil = found.since + lifeMs - fade;
+  const { value, createdAt, guarded } = found;
+  // Revision -1: what was captured before a slow load may have been replaced since, so the first hit compares.
+  return { value, createdAt, calmUntil, fadeMs: fade, epoch, groups, generations, revision: -1, guarded };
+}
+
+/** Puts an entry into a local tier, until the end of its node's stale windows; `false` if it is past its life, or not held. @throws what `weigh` throws */
+export function putEntry({ core, spec }: Binding, part: LocalPart, key: string, entry: LocalEntry): boolean {
+  const now = core.clock.monotonic();
+  const end = freshUntil(entry);
+  return part.space.set(key, entry, end > now ? end + spec.freshness.keepMs : end, now);
+}
+
+function putLocal(flight: Flight, part: LocalPart, entry: LocalEntry): boolean {
   try {
-    return part.space.set(flight.key, entry, entry.freshUntil, core.clock.monotonic());
+    return putEntry(flight.binding, part, flight.key, entry);
   } catch {
     report(flight, "hook");
     return false;
@@ -217,7 +249,7 @@ class BackFill implements WriteJob {
     const { core, spec } = flight.binding;
     const capture = flight.captures[part.index];
     const tooLate = core.clock.monotonic() - flight.startedAt > spec.storeWithinMs;
-    const entry = capture && !flight.fenced && !tooLate ? this.slot(capture) : undefined;
+    const entry = capture && !flight.fenced && !flight.outlived && !tooLate ? this.slot(capture) : undefined;
     flight.sentAt = core.clock.monotonic();
     if (entry && entry.bytes.length <= part.storage.maxValueBytes) return entry;
     if (tooLate) report(flight, "too-late", undefined, part.name);
@@ -229,9 +261,9 @@ class BackFill implements WriteJob {
   /** The slot, under the stamp that this flight read in this tier. */
   private slot(capture: Capture): WriteEntry | undefined {
     const { flight, part, found, payload } = this;
-    const { core } = flight.binding;
+    const { core, spec } = flight.binding;
     const spentMs = found.loaded ? 0 : core.clock.monotonic() - found.since;
-    const ttlMs = Math.max(0, Math.min(part.ttlMs, found.leftMs - spentMs));
+    const ttlMs = Math.max(0, Math.min(jittered(part.ttlMs, spec.freshness), found.leftMs - spentMs));
     return ttlMs === 0 ? undefined : makeSlot(flight.binding, part, this.storedKey, flight.fullKey, found, payload, capture, ttlMs);
   }
 
@@ -272,7 +304,7 @@ export function makeSlot(
   ttlMs: number,
 ): WriteEntry {
   const { core, owner, spec } = binding;
-  const lifeMs = slotLifeMs(ttlMs, spec.storeWithinMs, part.storage.guarded, part.storage.minTtlMs);
+  const lifeMs = slotLifeMs(ttlMs, spec.freshness.keepMs, spec.storeWithinMs, part.storage.guarded, part.storage.minTtlMs);
   const now = core.clock.now();
   const bytes = encodeEntry(owner, fullKey, { createdAt, freshUntil: now + ttlMs, expiresAt: now + lifeMs, costMs, generations, payload });
   return { key, bytes, ttlMs: lifeMs === Number.POSITIVE_INFINITY ? null : Math.ceil(lifeMs), ifStamp: stamp };
@@ -291,6 +323,11 @@ function land(flight: Flight): void {
   flight.call.end();
   flight.scope.end();
   flight.onLanded?.();
+}
+
+/** A function of the node threw, so the value is answered and not stored. */
+export function reportHook(flight: Flight): void {
+  report(flight, "hook");
 }
 
 function report(flight: Flight, reason: NotStoredReason, error?: CacheError, storage?: string): void {

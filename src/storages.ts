@@ -53,6 +53,14 @@ export class Storages {
     return made;
   }
 
+  /** Every remote storage, in the order in which they were given; those given as functions are made. */
+  all(): readonly RemoteStorage[] {
+    return [...this.given.keys()].flatMap((name) => {
+      const opened = this.open(name, "");
+      return isLocal(opened) ? [] : [opened];
+    });
+  }
+
   /** The remote storages that were used. */
   remotes(): readonly RemoteStorage[] {
     return [...this.opened.values()].flatMap((opened) => (isLocal(opened) ? [] : [opened]));

@@ -6,7 +6,7 @@
  */
 
 import type { Capture } from "./chain.ts";
-import { fullKeyOf } from "./binding.ts";
+import { fullKeyOf, namesIn } from "./binding.ts";
 import type { Binding, RemotePart } from "./binding.ts";
 import { MARGIN_MS } from "./entry.ts";
 import { encodeTombstone } from "./envelope.ts";
@@ -28,11 +28,11 @@ export function targetOf(binding: Binding, { key, params }: { readonly key: stri
 }
 
 /** What a read of a tier, made for writing it, saw; `undefined` if it failed. */
-export function capture(part: RemotePart, short: string): Promise<Capture | undefined> {
+export function capture(part: RemotePart, short: string, groups: readonly string[]): Promise<Capture | undefined> {
   return new Promise((resolve) => {
     part.storage.read({
       storedKey: short,
-      names: part.names,
+      names: namesIn(part, groups),
       answered(slot, _asRead, standing, ms) {
         part.counters.readTimeMs += ms;
         if (!standing) return resolve(undefined);

@@ -11,10 +11,29 @@ const FORMAT = "1";
 /** Above this many keys a token stands for all keys; a cookie holds about 4 kB. */
 const MOST = 64;
 
-/** A token for full keys. */
-export function createToken(fullKeys: readonly string[]): InvalidationToken {
-  const keys = [...new Set(fullKeys)];
+const DIGEST_LENGTH = 16;
+const TOKEN = /^1\.(?:\*|(?:[0-9a-f]{16}){0,64})$/;
+
+/** What a token names: full keys and generations of nodes and tags, by their digests, or everything. */
+export type Named = ReadonlySet<string> | "all";
+
+/** A token for full keys, or for the generations of a node or of tags. */
+export function createToken(names: readonly string[]): InvalidationToken {
+  const keys = [...new Set(names)];
   return keys.length > MOST ? `${FORMAT}.*` : `${FORMAT}.${keys.map(digest).join("")}`;
+}
+
+/** What a token names; `undefined` for what is no token of ours, as it comes from outside. */
+export function parseToken(token: unknown): Named | undefined {
+  if (typeof token !== "string" || !TOKEN.test(token)) return undefined;
+  const digests = token.slice(FORMAT.length + 1);
+  if (digests === "*") return "all";
+  return new Set(Array.from({ length: digests.length / DIGEST_LENGTH }, (_, index) => digests.slice(index * DIGEST_LENGTH, (index + 1) * DIGEST_LENGTH)));
+}
+
+/** Whether a token names one of these. Digests may coincide, which costs a miss. */
+export function isNamed(named: Named, names: readonly string[]): boolean {
+  return named === "all" || names.some((name) => named.has(digest(name)));
 }
 
 /** 16 hex digits: two 32-bit FNV-1a hashes of the UTF-16 units, with different starts. */

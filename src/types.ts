@@ -76,6 +76,12 @@ export interface ScopeOptions<Env = RegisteredEnv | undefined> {
   readonly waitUntil?: WaitUntil | undefined;
   readonly env?: Env;
   readonly prefix?: string | undefined;
+  /**
+   * What `invalidate`, `invalidateNode` or `invalidateTags` resolved with, here or in another isolate (by way of a cookie, say):
+   * for what it names, local copies are skipped and no flight is joined that began before this view was made. What is no
+   * token is ignored, with an event: a token can only cost a miss.
+   */
+  readonly after?: InvalidationToken | undefined;
 }
 
 /** How one read may deviate from the node's rules. */
@@ -190,6 +196,21 @@ export interface Cache<Names extends string = string, Env extends RegisteredEnv 
    * @throws `ERR_STORAGE_WRITE` naming the tiers that failed, all having been tried; calling again is safe.
    */
   invalidate(references: (Reference<unknown> & Needs<Names, Env>) | readonly (Reference<unknown> & Needs<Names, Env>)[]): Promise<InvalidationToken>;
+  /**
+   * Makes every entry of a node a miss, in one call a tier however many there are: raises the node's generation, from right
+   * to left, and cuts off this isolate's local copies and flights. Other isolates' local copies end with their ttl. A tier
+   * without conditional writes has no generations, and keeps its entries to their end; an event says so once.
+   *
+   * @throws `ERR_STORAGE_WRITE` naming the tiers that failed, all having been tried; calling again is safe.
+   */
+  invalidateNode(node: NodeInfo): Promise<InvalidationToken>;
+  /**
+   * As `invalidateNode`, for all entries with one of these tags, of any node under this prefix; in every remote storage, in
+   * the reverse of the order in which the cache lists them.
+   *
+   * @throws TypeError for what is no tag; `ERR_STORAGE_WRITE` as above.
+   */
+  invalidateTags(...tags: readonly string[]): Promise<InvalidationToken>;
   /** Wraps a function so that its results are cached; on a miss it runs instead of the node's `load`. */
   memoize<Args extends readonly unknown[], Value, Result extends Loose<Value>>(
     toNode: (...args: Args) => Reference<Value> & Needs<Names, Env>,

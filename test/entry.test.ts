@@ -8,19 +8,25 @@ const NOW = 1_800_000_000_000;
 
 describe("slotLifeMs", () => {
   test("of a guarded tier is never shorter than a tombstone's, else old loads could come back", () => {
-    expect(slotLifeMs(1_000, 20_000, true, 1)).toBe(20_000 + MARGIN_MS);
-    expect(slotLifeMs(600_000, 20_000, true, 1)).toBe(600_000);
+    expect(slotLifeMs(1_000, 0, 20_000, true, 1)).toBe(20_000 + MARGIN_MS);
+    expect(slotLifeMs(600_000, 0, 20_000, true, 1)).toBe(600_000);
   });
 
   test("of a tier without guard is the ttl, raised to what the storage can keep, at least 1 ms", () => {
-    expect(slotLifeMs(1_000, 20_000, false, 1)).toBe(1_000);
-    expect(slotLifeMs(1_000, 20_000, false, 60_000)).toBe(60_000);
-    expect(slotLifeMs(0, 20_000, false, 1)).toBe(1);
-    expect(slotLifeMs(0.2, 20_000, false, 0)).toBe(1);
+    expect(slotLifeMs(1_000, 0, 20_000, false, 1)).toBe(1_000);
+    expect(slotLifeMs(1_000, 0, 20_000, false, 60_000)).toBe(60_000);
+    expect(slotLifeMs(0, 0, 20_000, false, 1)).toBe(1);
+    expect(slotLifeMs(0.2, 0, 20_000, false, 0)).toBe(1);
+  });
+
+  test("is longer by the stale window, which counts beside the shield, not on top of it", () => {
+    expect(slotLifeMs(600_000, 30_000, 20_000, true, 1)).toBe(630_000);
+    expect(slotLifeMs(1_000, 30_000, 20_000, true, 1)).toBe(20_000 + MARGIN_MS);
+    expect(slotLifeMs(1_000, 30_000, 20_000, false, 1)).toBe(31_000);
   });
 
   test("without an end has none", () => {
-    expect(slotLifeMs(Number.POSITIVE_INFINITY, 20_000, true, 1)).toBe(Number.POSITIVE_INFINITY);
+    expect(slotLifeMs(Number.POSITIVE_INFINITY, 0, 20_000, true, 1)).toBe(Number.POSITIVE_INFINITY);
   });
 });
 
@@ -30,6 +36,7 @@ describe("freshLeftMs", () => {
   test("goes by the storage's clock where that tells what is left of the slot", () => {
     expect(freshLeftMs(times, 65_000, NOW + 999_999, 30_000)).toBe(5_000);
     expect(freshLeftMs(times, 60_000, NOW, 30_000)).toBe(0);
+    expect(freshLeftMs(times, 59_000, NOW, 30_000)).toBe(-1_000);
   });
 
   test("goes by the reader's clock elsewhere, and where the slot has no end", () => {
@@ -37,7 +44,7 @@ describe("freshLeftMs", () => {
     expect(freshLeftMs({ ...times, expiresAt: Number.POSITIVE_INFINITY }, 5, NOW, 30_000)).toBe(10_000);
   });
 
-  test("is 0 for what is over and never above the reading tier's ttl, whatever the clocks say", () => {
+  test("is never above the reading tier's ttl, whatever the clocks say", () => {
     assert(
       property(
         double({ noNaN: true }),
@@ -49,7 +56,7 @@ describe("freshLeftMs", () => {
           for (const reported of [remaining, undefined]) {
             const left = freshLeftMs(own, reported, now, ttl);
             if (Number.isNaN(left)) return Number.isNaN(span - now) || Number.isNaN(remaining - (own.expiresAt - own.freshUntil));
-            if (left < 0 || left > ttl) return false;
+            if (left > ttl) return false;
           }
           return true;
         },

@@ -50,6 +50,17 @@ describe("specOf", () => {
       hardTimeoutMs: 20_000,
       maxLoadBatch: 100,
       loadConcurrency: 6,
+      tags: undefined,
+      freshness: {
+        staleWhileRevalidateMs: 0,
+        staleIfErrorMs: 0,
+        keepMs: 0,
+        softTimeoutMs: undefined,
+        beta: 0,
+        jitter: 0,
+        ttlFor: undefined,
+        validate: undefined,
+      },
     });
   });
 

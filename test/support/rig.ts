@@ -8,7 +8,8 @@ import { coreOf, createCacheOn } from "../../src/cache.ts";
 import type { CacheEvent } from "../../src/events.ts";
 import { local } from "../../src/local/local.ts";
 import { defineNode } from "../../src/node.ts";
-import type { NodeDefinition } from "../../src/node-types.ts";
+import type { Duration } from "../../src/duration.ts";
+import type { LoadContext, NodeDefinition } from "../../src/node-types.ts";
 import { drainByMicrotasks } from "../../src/runtime.ts";
 import type { Runtime } from "../../src/runtime.ts";
 import type { Cache, CreateCacheOptions, Reference } from "../../src/types.ts";
@@ -63,13 +64,17 @@ export interface Counted<Value> {
   readonly loads: string[];
 }
 
-type Rules<Value> = Partial<Omit<NodeDefinition<string, Value>, "key" | "load">> & {
-  readonly load?: ((key: string, nth: number) => Value | Promise<Value>) | undefined;
+type Rules<Value> = Partial<Omit<NodeDefinition<string, Value>, "key" | "load" | "ttlFor">> & {
+  readonly load?: ((key: string, nth: number, context: LoadContext) => Value | Promise<Value>) | undefined;
+  // A method, so that rules of one value are rules of any.
+  ttlFor?(value: Value, key: string): Duration | null | "skip";
 };
 
 /** Defines a node over a string key; without a `load` of its own, the value is `${key}#${nth load}`. */
 export function counted(rules?: Rules<string>): Counted<string>;
-export function counted<Value>(rules: Rules<Value> & { readonly load: (key: string, nth: number) => Value | Promise<Value> }): Counted<Value>;
+export function counted<Value>(
+  rules: Rules<Value> & { readonly load: (key: string, nth: number, context: LoadContext) => Value | Promise<Value> },
+): Counted<Value>;
 export function counted(rules: Rules<unknown> = {}): Counted<unknown> {
   const loads: string[] = [];
   const { load, caches = [{ storage: "local", ttl: "30s" }], name = freshName(), ...others } = rules;
@@ -78,9 +83,9 @@ export function counted(rules: Rules<unknown> = {}): Counted<unknown> {
     name,
     caches,
     key: (key: string) => key,
-    load: (key) => {
+    load: (key, context) => {
       const nth = loads.push(key);
-      return load ? load(key, nth) : `${key}#${nth}`;
+      return load ? load(key, nth, context) : `${key}#${nth}`;
     },
   });
   return Object.assign((key: string) => node(key), { node, loads });

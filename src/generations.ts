@@ -1,0 +1,108 @@
+/**
+ * Generations as the isolate sees them: which ones a key belongs to, the epochs that cut off what is older than an
+ * invalidation of this isolate, and the raising itself. What a storage's generations stood at is remembered in
+ * `remote-storage.ts`, beside the storage that was read.
+ *
+ * Invariant: nothing that began below an epoch of its node or of one of its tags is served, joined or stored, also after
+ * that epoch was forgotten.
+ *
+ * @module
+ */
+
+import type { Binding } from "./binding.ts";
+import type { Core } from "./core.ts";
+import { describe } from "./duration.ts";
+import { isWellFormed, tagKey } from "./key.ts";
+import type { RemoteStorage } from "./remote-storage.ts";
+
+const MOST_TAGS = 8;
+/** Names whose epochs are remembered one by one. */
+const MOST_EPOCHS = 10_000;
+
+/** One counter for the isolate, and its value at the last invalidation of each node and tag. */
+export class Epochs {
+  now = 0;
+  private floor = 0;
+  private readonly latest = new Map<string, number>();
+
+  /** Cuts off what began before now. What is forgotten to keep the table small is remembered as a floor for all names. */
+  raise(names: readonly string[]): void {
+    this.now++;
+    for (const name of names) {
+      this.latest.delete(name);
+      this.latest.set(name, this.now);
+    }
+    for (const [name, epoch] of this.latest) {
+      if (this.latest.size <= MOST_EPOCHS) break;
+      this.latest.delete(name);
+      this.floor = Math.max(this.floor, epoch);
+    }
+  }
+
+  /** Whether one of these names was invalidated after something began. */
+  outlived(names: readonly string[], began: number): boolean {
+    if (this.now === began) return false;
+    return began < this.floor || names.some((name) => (this.latest.get(name) ?? 0) > began);
+  }
+}
+
+/** The generations of a key: of its node, and of the tags of its parameters. @throws TypeError for tags that cannot be; what `tags` throws. */
+export function generationsOf({ groups, spec, owner }: Binding, params: unknown): readonly string[] {
+  if (!spec.tags) return groups;
+  const tags = spec.tags(params);
+  const at = `node ${describe(spec.name)}: tags`;
+  if (!Array.isArray(tags)) throw new BadTags(`${at} must give a list of strings, got ${describe(tags)}`);
+  if (tags.length > MOST_TAGS) throw new BadTags(`${at} must give at most ${MOST_TAGS} tags, got ${tags.length}`);
+  return tags.length === 0 ? groups : [...groups, ...new Set(tags.map((tag) => tagKey(owner.prefix, readTag(tag, at))))];
+}
+
+/** An error of ours about tags, as opposed to what the function that makes them throws. */
+export class BadTags extends TypeError {}
+
+function readTag(tag: unknown, at: string): string {
+  if (typeof tag === "string" && tag !== "" && isWellFormed(tag)) return tag;
+  throw new BadTags(`${at}: a tag must be a non-empty string of well-formed Unicode, got ${typeof tag === "string" ? "another string" : describe(tag)}`);
+}
+
+/** The generation keys of tags. @throws TypeError */
+export function tagKeys(prefix: string, tags: readonly unknown[]): readonly string[] {
+  if (tags.length === 0) throw new BadTags("invalidateTags: expected at least one tag");
+  return [...new Set(tags.map((tag) => tagKey(prefix, readTag(tag, "invalidateTags"))))];
+}
+
+/**
+ * Raises generations in storages, one after another, each awaited: first those that stand furthest right, for the same reason
+ * as in `invalidate`. All are tried.
+ *
+ * @returns the names of the storages that failed.
+ */
+export async function raiseIn(core: Core, storages: readonly RemoteStorage[], names: readonly string[]): Promise<ReadonlySet<string>> {
+  const cut = (): void => {
+    core.epochs.raise(names);
+    core.revision.value++;
+  };
+  const failed = new Set<string>();
+  cut();
+  for (const storage of storages) {
+    if (!storage.conditional) core.reportWeakKept(storage.name);
+    else if (!(await storage.raise(names))) failed.add(storage.name);
+  }
+  cut();
+  return failed;
+}
+
+/**
+ * Every remote storage of a cache, in an order in which tags can be raised: from right to left for every chain. Storages are
+ * taken in the reverse of the order in which the cache lists them; where a node's chain runs against that order, the storages
+ * concerned are raised once more.
+ */
+export function raisingOrder(core: Core): readonly RemoteStorage[] {
+  const order: RemoteStorage[] = [...core.storages.all()].reverse();
+  for (const { chain } of core.allBindings()) {
+    const wanted = chain.remotes.map(({ storage }) => storage).reverse();
+    let next = 0;
+    for (const storage of order) if (storage === wanted[next]) next++;
+    if (next < wanted.length) order.push(...wanted);
+  }
+  return order;
+}
