@@ -9,7 +9,6 @@
 
 import { runtime as host } from "#runtime";
 import { handOut, takeEntry } from "./answer.ts";
-import { generationsOf, raiseIn, raisingOrder, tagKeys } from "./generations.ts";
 import { callBy } from "./arrive.ts";
 import type { Ask, Caller } from "./arrive.ts";
 import type { OwnLoader } from "./chain.ts";
@@ -17,19 +16,20 @@ import { fullKeyOf } from "./binding.ts";
 import { closedError, Core } from "./core.ts";
 import type { Binding } from "./binding.ts";
 import { describe, toMs } from "./duration.ts";
+import { tagKeys } from "./generations.ts";
 import { checkPrefix, fullKey } from "./key.ts";
 import { peek, probe } from "./local-probe.ts";
 import { nodes, specOf } from "./node.ts";
 import { lifeOf } from "./refresh.ts";
 import { counted, fly, loadAnew, lookUpAll, read, readAll, readAllWith, readWith } from "./read.ts";
-import { invalidate, set, writeError } from "./replace.ts";
-import type { RemoteStorage } from "./remote-storage.ts";
+import { isNamedBy, raiseBy, raisingOrder } from "./raise.ts";
+import { invalidate, set } from "./replace.ts";
 import { targetOf } from "./tier-calls.ts";
 import type { Runtime } from "./runtime.ts";
 import { Scope } from "./scope.ts";
 import type { Work } from "./scope.ts";
 import { createCounters, snapshot } from "./stats.ts";
-import { createToken, isNamed, parseToken } from "./token.ts";
+import { createToken, parseToken } from "./token.ts";
 import type { Named } from "./token.ts";
 import type {
   Cache,
@@ -152,7 +152,7 @@ class View implements Caller {
 
   peek(reference: AnyReference): unknown {
     const binding = this.bindingOf(reference);
-    if (this.after && this.isAfter(binding, reference, this.after)) return undefined;
+    if (this.after && isNamedBy(this.after, binding, reference)) return undefined;
     const entry = peek(binding, reference.key);
     return entry && handOut(binding, entry.value);
   }
@@ -188,25 +188,13 @@ class View implements Caller {
   async invalidateNode(node: NodeInfo): Promise<InvalidationToken> {
     if (!specOf(node)) throw new TypeError(`invalidateNode: expected a node, as in cache.invalidateNode(UserInfo), got ${describe(node)}`);
     const { groups, chain } = this.bindingOf({ node } as AnyReference);
-    return this.raise("invalidateNode", chain.remotes.map(({ storage }) => storage).reverse(), groups);
+    return raiseBy(this, "invalidateNode", chain.remotes.map(({ storage }) => storage).reverse(), groups);
   }
 
   async invalidateTags(...tags: readonly string[]): Promise<InvalidationToken> {
     const names = tagKeys(this.prefix, tags);
     if (this.core.closed) throw closedError();
-    return this.raise("invalidateTags", raisingOrder(this.core), names);
-  }
-
-  private async raise(operation: string, storages: readonly RemoteStorage[], names: readonly string[]): Promise<InvalidationToken> {
-    const call = callBy(this);
-    call.begin();
-    try {
-      const failed = await raiseIn(this.core, storages, names);
-      if (failed.size > 0) throw writeError(operation, failed);
-    } finally {
-      call.end();
-    }
-    return createToken(names);
+    return raiseBy(this, "invalidateTags", raisingOrder(this.core), names);
   }
 
   memoize<Args extends readonly unknown[]>(toNode: (...args: Args) => AnyReference, fn: (...args: Args) => unknown): unknown {
@@ -294,17 +282,7 @@ class View implements Caller {
   private askFor(reference: AnyReference, loader: OwnLoader | undefined): Ask {
     if (loader !== undefined && typeof loader !== "function") throw new TypeError(`get: load must be a function, got ${describe(loader)}`);
     const binding = this.bindingOf(reference);
-    return { binding, reference, loader, maxAgeMs: undefined, bornAfter: this.after && this.isAfter(binding, reference, this.after) ? this.born : undefined };
-  }
-
-  private isAfter(binding: Binding, { key, params }: AnyReference, named: Named): boolean {
-    if (isNamed(named, [fullKeyOf(binding, key)])) return true;
-    try {
-      return isNamed(named, generationsOf(binding, params));
-    } catch {
-      // The flight finds out as well, and tells.
-      return false;
-    }
+    return { binding, reference, loader, maxAgeMs: undefined, bornAfter: this.after && isNamedBy(this.after, binding, reference) ? this.born : undefined };
   }
 
   /** What is asked, all or nothing: a wrong reference is found before anything is read. */

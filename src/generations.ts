@@ -1,6 +1,6 @@
 /**
  * Generations as the isolate sees them: which ones a key belongs to, the epochs that cut off what is older than an
- * invalidation of this isolate, and the raising itself. What a storage's generations stood at is remembered in
+ * invalidation of this isolate. They are raised in `raise.ts`; what a storage's generations stood at is remembered in
  * `remote-storage.ts`, beside the storage that was read.
  *
  * Invariant: nothing that began below an epoch of its node or of one of its tags is served, joined or stored, also after
@@ -10,10 +10,8 @@
  */
 
 import type { Binding } from "./binding.ts";
-import type { Core } from "./core.ts";
 import { describe } from "./duration.ts";
 import { isWellFormed, tagKey } from "./key.ts";
-import type { RemoteStorage } from "./remote-storage.ts";
 
 const MOST_TAGS = 8;
 /** Names whose epochs are remembered one by one. */
@@ -68,41 +66,4 @@ function readTag(tag: unknown, at: string): string {
 export function tagKeys(prefix: string, tags: readonly unknown[]): readonly string[] {
   if (tags.length === 0) throw new BadTags("invalidateTags: expected at least one tag");
   return [...new Set(tags.map((tag) => tagKey(prefix, readTag(tag, "invalidateTags"))))];
-}
-
-/**
- * Raises generations in storages, one after another, each awaited: first those that stand furthest right, for the same reason
- * as in `invalidate`. All are tried.
- *
- * @returns the names of the storages that failed.
- */
-export async function raiseIn(core: Core, storages: readonly RemoteStorage[], names: readonly string[]): Promise<ReadonlySet<string>> {
-  const cut = (): void => {
-    core.epochs.raise(names);
-    core.revision.value++;
-  };
-  const failed = new Set<string>();
-  cut();
-  for (const storage of storages) {
-    if (!storage.conditional) core.reportWeakKept(storage.name);
-    else if (!(await storage.raise(names))) failed.add(storage.name);
-  }
-  cut();
-  return failed;
-}
-
-/**
- * Every remote storage of a cache, in an order in which tags can be raised: from right to left for every chain. Storages are
- * taken in the reverse of the order in which the cache lists them; where a node's chain runs against that order, the storages
- * concerned are raised once more.
- */
-export function raisingOrder(core: Core): readonly RemoteStorage[] {
-  const order: RemoteStorage[] = [...core.storages.all()].reverse();
-  for (const { chain } of core.allBindings()) {
-    const wanted = chain.remotes.map(({ storage }) => storage).reverse();
-    let next = 0;
-    for (const storage of order) if (storage === wanted[next]) next++;
-    if (next < wanted.length) order.push(...wanted);
-  }
-  return order;
 }

@@ -43,7 +43,7 @@ export function counted({ core, scope }: Caller, requests: number): void {
 /** Past the calm local entries: takes one that lingers, joins the key's flight, or leads it. */
 export function fly(caller: Caller, ask: Ask): Promise<unknown> {
   const entry = ask.binding.lingers ? linger(caller, ask) : undefined;
-  if (entry) return new Promise((resolve) => void resolve(takeLocal(caller, ask, entry)));
+  if (entry) return new Promise((resolve) => resolve(takeLocal(caller, ask, entry)));
   if (caller.core.statsFlush === undefined) return arrive(caller, ask, take);
   return arrive(caller, ask, (binding, outcome, collapsed) => {
     try {

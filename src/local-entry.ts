@@ -1,0 +1,59 @@
+/**
+ * Entries of local tiers: how they are made from what was found, and how long a tier keeps them. It relies on
+ * `freshness.ts` for the node's rules.
+ *
+ * @module
+ */
+
+import type { Binding, LocalEntry, LocalPart } from "./binding.ts";
+import type { Capture } from "./chain.ts";
+import { freshUntil } from "./found.ts";
+import type { Found } from "./found.ts";
+import { fadeMs, jittered } from "./freshness.ts";
+import type { FreshnessRules } from "./freshness.ts";
+
+/**
+ * The generations that were captured, as one list that all entries of a node share while nothing changes: entries are many,
+ * and generations change seldom.
+ */
+export function sharedGenerations(binding: Binding, captures: readonly (Capture | undefined)[]): readonly (readonly number[] | undefined)[] {
+  const last = binding.generations;
+  const same = last.length === captures.length && last.every((numbers, index) => isSame(numbers, captures[index]?.numbers));
+  if (!same) binding.generations = Array.from(captures, (capture) => capture?.numbers);
+  return binding.generations;
+}
+
+function isSame(one: readonly number[] | undefined, other: readonly number[] | undefined): boolean {
+  if (one === other) return true;
+  return one !== undefined && one.length === other?.length && one.every((number, index) => number === other[index]);
+}
+
+/** Where a local entry comes from: its node's rules, and when and for which generations its value was made. */
+export interface Origin {
+  readonly freshness: FreshnessRules;
+  readonly epoch: number;
+  /** `undefined`: those of the node alone. */
+  readonly groups: readonly string[] | undefined;
+}
+
+/** A local entry for a tier; it lives for the smaller of the tier's ttl and what was left where the value came from. */
+export function localEntry(
+  part: LocalPart,
+  found: Found,
+  generations: readonly (readonly number[] | undefined)[],
+  { freshness, epoch, groups }: Origin,
+): LocalEntry {
+  const lifeMs = Math.min(jittered(part.ttlMs, freshness), found.leftMs);
+  const fade = lifeMs === Number.POSITIVE_INFINITY ? 0 : fadeMs(found.costMs, freshness);
+  const calmUntil = found.since + lifeMs - fade;
+  const { value, createdAt, guarded } = found;
+  // Revision -1: what was captured before a slow load may have been replaced since, so the first hit compares.
+  return { value, createdAt, calmUntil, fadeMs: fade, epoch, groups, generations, revision: -1, guarded };
+}
+
+/** Puts an entry into a local tier, until the end of its node's stale windows; `false` if it is past its life, or not held. @throws what `weigh` throws */
+export function putEntry({ core, spec }: Binding, part: LocalPart, key: string, entry: LocalEntry): boolean {
+  const now = core.clock.monotonic();
+  const end = freshUntil(entry);
+  return part.space.set(key, entry, end > now ? end + spec.freshness.keepMs : end, now);
+}
