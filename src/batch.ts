@@ -18,6 +18,8 @@ export interface Job {
   readonly storedKey: string;
   /** The call of the API that asked for it, if background work of that call may be held back for other work of its request. */
   readonly owner?: object | undefined;
+  /** The view that asked: where requests own their I/O, a storage that holds sockets has one instance for each. */
+  readonly view: object;
 }
 
 /** How a lane sends its jobs. */

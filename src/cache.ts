@@ -22,14 +22,15 @@ import { peek, probe } from "./local-probe.ts";
 import { nodes, specOf } from "./node.ts";
 import { lifeOf } from "./refresh.ts";
 import { counted, fly, loadAnew, lookUpAll, read, readAll, readAllWith, readWith } from "./read.ts";
-import { isNamedBy, raiseBy, raisingOrder } from "./raise.ts";
+import { isNamedBy, namedBy, raiseBy, raisingOrder } from "./raise.ts";
 import { invalidate, set } from "./replace.ts";
 import { targetOf } from "./tier-calls.ts";
 import type { Runtime } from "./runtime.ts";
 import { Scope } from "./scope.ts";
+import { checkView } from "./storages.ts";
 import type { Work } from "./scope.ts";
 import { createCounters, snapshot } from "./stats.ts";
-import { createToken, parseToken } from "./token.ts";
+import { createToken } from "./token.ts";
 import type { Named } from "./token.ts";
 import type {
   Cache,
@@ -174,7 +175,7 @@ class View implements Caller {
 
   async invalidate(references: AnyReference | readonly AnyReference[]): Promise<InvalidationToken> {
     const list = isList(references) ? references : [references];
-    const targets = list.map((reference) => targetOf(this.bindingOf(reference), reference));
+    const targets = list.map((reference) => targetOf(this.scope, this.bindingOf(reference), reference));
     const call = callBy(this);
     call.begin();
     try {
@@ -238,13 +239,13 @@ class View implements Caller {
     const { waitUntil, prefix } = options;
     if (prefix !== undefined) checkPrefix(prefix);
     const scope = new Scope(waitUntil ?? this.scope.waitUntil, options.env === undefined ? this.scope.env : options.env, this.scope);
-    return new View(this.core, scope, prefix ?? this.prefix, options.after === undefined ? this.after : this.named(options.after));
+    return new View(this.core, scope, prefix ?? this.prefix, options.after === undefined ? this.after : namedBy(this.core, options.after));
   }
 
   async prune(limit: number): Promise<number> {
     if (this.core.closed) throw closedError();
     if (!Number.isSafeInteger(limit) || limit < 1) throw new TypeError(`prune: limit must be a whole number of at least 1, got ${describe(limit)}`);
-    return this.core.storages.prune(limit, new Set(nodes().flatMap((node) => specOf(node)?.caches.map(({ storage }) => storage) ?? [])));
+    return this.core.storages.prune(limit, new Set(nodes().flatMap((node) => specOf(node)?.caches.map(({ storage }) => storage) ?? [])), this.scope);
   }
 
   flush(): Promise<void> {
@@ -258,12 +259,6 @@ class View implements Caller {
     await this.core.storages.close();
   }
 
-  private named(token: unknown): Named | undefined {
-    const named = parseToken(token);
-    if (!named) this.core.emitter.emit({ type: "token-ignored" });
-    return named;
-  }
-
   // ---- reading
 
   /** @throws TypeError for what is no reference, ERR_CLOSED */
@@ -274,6 +269,11 @@ class View implements Caller {
     if (typeof reference !== "object" || reference === null)
       throw new TypeError(`expected a reference, as in cache.get(UserInfo(1)), got ${describe(reference)}`);
     const binding = this.bound.get(node) ?? this.core.bind(node, this.prefix);
+    checkView(
+      this.scope,
+      binding.chain.remotes.map(({ storage }) => storage),
+      `node ${describe(binding.spec.name)}`,
+    );
     this.lastNode = node;
     this.lastBinding = binding;
     return binding;
@@ -303,7 +303,7 @@ class View implements Caller {
 
   private async setOne(reference: AnyReference, value: unknown, options: SetOptions | undefined): Promise<void> {
     const binding = this.bindingOf(reference);
-    const target = targetOf(binding, reference);
+    const target = targetOf(this.scope, binding, reference);
     const ttlMs = options?.ttl === undefined ? lifeOf(target, value) : (toMs(options.ttl, "set: ttl") ?? Number.POSITIVE_INFINITY);
     this.core.sweep(binding);
     this.scope.begin();

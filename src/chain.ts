@@ -111,6 +111,10 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     return this.call;
   }
 
+  get view(): object {
+    return this.scope;
+  }
+
   get env(): unknown {
     return this.scope.env;
   }

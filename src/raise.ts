@@ -13,21 +13,30 @@ import type { Core } from "./core.ts";
 import { generationsOf } from "./generations.ts";
 import type { RemoteStorage } from "./remote-storage.ts";
 import { writeError } from "./replace.ts";
-import { createToken, isNamed } from "./token.ts";
+import { checkView } from "./storages.ts";
+import { createToken, isNamed, parseToken } from "./token.ts";
 import type { Named } from "./token.ts";
 import type { InvalidationToken, Reference } from "./types.ts";
 
 /** Raises generations for a caller, and names them in a token. @throws ERR_STORAGE_WRITE naming the tiers that failed */
 export async function raiseBy(caller: Caller, operation: string, storages: readonly RemoteStorage[], names: readonly string[]): Promise<InvalidationToken> {
+  checkView(caller.scope, storages, operation);
   const call = callBy(caller);
   call.begin();
   try {
-    const failed = await raiseIn(caller.core, storages, names);
+    const failed = await raiseIn(caller, storages, names);
     if (failed.size > 0) throw writeError(operation, failed);
   } finally {
     call.end();
   }
   return createToken(names);
+}
+
+/** What a token from outside names. What is no token of ours is reported and names nothing. */
+export function namedBy({ emitter }: Core, token: unknown): Named | undefined {
+  const named = parseToken(token);
+  if (!named) emitter.emit({ type: "token-ignored" });
+  return named;
 }
 
 /** Whether a token names a reference: its key, its node or one of its tags. */
@@ -47,7 +56,7 @@ export function isNamedBy(named: Named, binding: Binding, { key, params }: Refer
  *
  * @returns the names of the storages that failed.
  */
-async function raiseIn(core: Core, storages: readonly RemoteStorage[], names: readonly string[]): Promise<ReadonlySet<string>> {
+async function raiseIn({ core, scope }: Caller, storages: readonly RemoteStorage[], names: readonly string[]): Promise<ReadonlySet<string>> {
   const cut = (): void => {
     core.epochs.raise(names);
     core.revision.value++;
@@ -56,7 +65,7 @@ async function raiseIn(core: Core, storages: readonly RemoteStorage[], names: re
   cut();
   for (const storage of storages) {
     if (!storage.conditional) core.reportWeakKept(storage.name);
-    else if (!(await storage.raise(names))) failed.add(storage.name);
+    else if (!(await storage.raise(names, scope))) failed.add(storage.name);
   }
   cut();
   return failed;

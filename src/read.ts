@@ -124,7 +124,7 @@ export async function loadAnew(caller: Caller, { binding, reference, loader }: A
   core.sweep(binding);
   scope.begin();
   try {
-    return await refresh(callBy(caller), targetOf(binding, reference), scope.env, loader);
+    return await refresh(callBy(caller), targetOf(scope, binding, reference), scope.env, loader);
   } finally {
     scope.end();
     counted(caller, 0);

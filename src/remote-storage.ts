@@ -66,7 +66,10 @@ export interface RemoteHost {
 /** A guarded, batching storage. */
 export interface RemoteStorage {
   readonly name: string;
+  /** The one instance, or the first, where each view has its own. */
   readonly storage: Storage;
+  /** Whether each view has an instance of its own, so that the bare cache has none. */
+  readonly perView: boolean;
   readonly budgetMs: number;
   /** Conditional writes, and with them tombstones and generations. */
   readonly conditional: boolean;
@@ -79,15 +82,20 @@ export interface RemoteStorage {
   write(job: WriteJob): void;
   remove(job: RemoveJob): void;
   /** Removes at most `limit` expired slots, where the storage has to be told; takes as long as it takes. */
-  prune(limit: number): Promise<number>;
+  prune(limit: number, view: object): Promise<number>;
   /** Raises generations; `false` if that failed, which has been reported. */
-  raise(names: readonly string[]): Promise<boolean>;
+  raise(names: readonly string[], view: object): Promise<boolean>;
   /** Whether generations captured earlier are, as far as this isolate knows, the ones that stand. */
   stands(names: readonly string[], numbers: readonly number[]): boolean;
 }
 
-/** Wraps a storage for a cache. */
-export function createRemoteStorage(host: RemoteHost, name: string, storage: Storage, rules: GuardRules): RemoteStorage {
+/**
+ * Wraps a storage for a cache.
+ *
+ * @param make where each view has an instance of its own: makes one. They share the lanes, the breaker and what is known of
+ * generations, as they lead to one store.
+ */
+export function createRemoteStorage(host: RemoteHost, name: string, storage: Storage, rules: GuardRules, make?: () => Storage): RemoteStorage {
   const { traits } = storage;
   const { clock } = host;
   const conditional = traits.conditional === true;
@@ -96,7 +104,15 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
   let forgot = false;
   const lanes = createLanes(host.runtime, clock);
   const guard = createGuard(host, name, storage, rules);
+  const instances = new WeakMap<object, Storage>();
   let order = 0;
+
+  function instanceFor(view: object | undefined): Storage {
+    if (!make || !view) return storage;
+    const own = instances.get(view) ?? make();
+    instances.set(view, own);
+    return own;
+  }
 
   /** A higher number replaces what is remembered, and so does any number that was asked for after the remembered one was learned. */
   function learn(names: readonly string[], numbers: readonly (number | undefined)[], sentAt: number): void {
@@ -118,14 +134,14 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
   }
 
   /** Makes the missing generations at once, before anything to the right is asked. */
-  async function complete(names: readonly string[], asRead: readonly (number | undefined)[]): Promise<readonly number[] | undefined> {
+  async function complete(view: object | undefined, names: readonly string[], asRead: readonly (number | undefined)[]): Promise<readonly number[] | undefined> {
     const missing = names.filter((_, index) => asRead[index] === undefined);
     const sentAt = ++order;
     try {
       const made = await guard.call({
         operation: "ensure",
         secrets: missing,
-        run: (signal) => storage.ensure?.(missing, signal) ?? Promise.resolve([]),
+        run: (signal) => instanceFor(view).ensure?.(missing, signal) ?? Promise.resolve([]),
         check: (numbers) => checkLength(numbers, missing.length, name, "ensure"),
       });
       learn(missing, made, sentAt);
@@ -140,13 +156,14 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
   async function sendReads(jobs: readonly ReadJob[], since: number): Promise<void> {
     const keys = jobs.map((job) => job.storedKey);
     const names = namesOf(jobs);
+    const view = jobs[0]?.view;
     const sentAt = ++order;
     const began = clock.monotonic();
     try {
       const { slots, generations } = await guard.call({
         operation: "read",
         secrets: keys,
-        run: (signal) => storage.read(keys, names, signal),
+        run: (signal) => instanceFor(view).read(keys, names, signal),
         check(result) {
           checkLength(result.slots, keys.length, name, "read");
           checkLength(result.generations, names.length, name, "read");
@@ -155,7 +172,7 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
       });
       const ms = clock.monotonic() - began;
       learn(names, generations, sentAt);
-      const standing = isComplete(generations) ? generations : await complete(names, generations);
+      const standing = isComplete(generations) ? generations : await complete(view, names, generations);
       const pick = picker(names);
       tell(jobs, (job, index) => job.answered(slots[index], pick(job.names, generations), standing && pick(job.names, standing), ms), "read");
     } catch (error) {
@@ -180,7 +197,7 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
       const stored = await guard.call({
         operation: "write",
         secrets: keys,
-        run: (signal) => storage.write(entries, signal),
+        run: (signal) => instanceFor(sent[0]?.view).write(entries, signal),
         check: (answers) => checkLength(answers, entries.length, name, "write"),
         since,
       });
@@ -204,7 +221,7 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
   async function sendRemoves(jobs: readonly RemoveJob[], since: number): Promise<void> {
     const keys = [...new Set(jobs.map((job) => job.storedKey))];
     try {
-      await guard.call({ operation: "remove", secrets: keys, run: (signal) => storage.remove(keys, signal), check: () => undefined, since });
+      await guard.call({ operation: "remove", secrets: keys, run: (signal) => instanceFor(jobs[0]?.view).remove(keys, signal), check: () => undefined, since });
       tell(jobs, (job) => job.removed(), "remove");
     } catch (error) {
       const reported = guard.report("remove", error);
@@ -230,6 +247,7 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
   return {
     name,
     storage,
+    perView: make !== undefined,
     budgetMs: guard.budgetMs,
     conditional,
     guarded: conditional && traits.consistency === "strong",
@@ -240,10 +258,10 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     write: (job) => writes.add(job),
     remove: (job) => removes.add(job),
     // Without the budget of a call that somebody waits for: a cron has minutes, and half of a pruning is of use as well.
-    prune: (limit) => storage.prune?.(limit, new AbortController().signal) ?? Promise.resolve(0),
-    async raise(names) {
+    prune: async (limit, view) => instanceFor(view).prune?.(limit, new AbortController().signal) ?? 0,
+    async raise(names, view) {
       try {
-        await guard.call({ operation: "raise", secrets: names, run: (signal) => storage.raise(names, signal), check: () => undefined });
+        await guard.call({ operation: "raise", secrets: names, run: (signal) => instanceFor(view).raise(names, signal), check: () => undefined });
         return true;
       } catch (error) {
         guard.report("raise", error);

@@ -85,7 +85,7 @@ export interface Beginning {
 }
 
 /** Fences, takes a mark, and reads the stamps and generations of all tiers at once. */
-export async function beginReplacing(call: Call, { binding, key, params }: Target): Promise<Beginning> {
+export async function beginReplacing(call: Call, { binding, key, params, view }: Target): Promise<Beginning> {
   const { core, chain } = binding;
   const groups = groupsOf(binding, key, params);
   const startedAt = core.clock.monotonic();
@@ -94,7 +94,7 @@ export async function beginReplacing(call: Call, { binding, key, params }: Targe
   const mark: Mark = { fenced: false, call };
   binding.marks.set(key, mark);
   const fullKey = fullKeyOf(binding, key);
-  const captures = await Promise.all(chain.remotes.map(async (part) => capture(part, await storedKey(fullKey, part.storage.maxKeyBytes), groups ?? [])));
+  const captures = await Promise.all(chain.remotes.map(async (part) => capture(part, await storedKey(fullKey, part.storage.maxKeyBytes), groups ?? [], view)));
   return { chain, startedAt, mark, epoch, groups, captures };
 }
 
@@ -136,7 +136,7 @@ export async function finishReplacing(target: Target, begun: Beginning, { found,
       return undefined;
     };
     if (!seen) failed.add(part.name);
-    const written = await write(part, short, make);
+    const written = await write(part, short, target.view, make);
     if (written === "failed") failed.add(part.name);
     if (written !== "refused") continue;
     refused ||= !tooLarge && lasts;

@@ -56,12 +56,15 @@ export class Scope {
   /** The work of all views of a cache. */
   readonly all: Work;
   readonly own: Work = new Work();
+  /** Whether it is that of `cache.with`, not that of the cache itself. */
+  readonly isView: boolean;
 
   constructor(waitUntil: WaitUntil | undefined, env: unknown, parent?: Scope) {
     if (waitUntil !== undefined && typeof waitUntil !== "function") throw new TypeError(`waitUntil must be a function, got ${describe(waitUntil)}`);
     this.waitUntil = waitUntil;
     this.env = env;
     this.all = parent ? parent.all : new Work();
+    this.isView = parent !== undefined;
   }
 
   /** One more thing goes on in the background. */

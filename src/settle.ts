@@ -197,6 +197,10 @@ class BackFill implements WriteJob {
     return this.flight.call;
   }
 
+  get view(): object {
+    return this.flight.scope;
+  }
+
   prepare(): WriteEntry | undefined {
     const { flight, part } = this;
     const { core, spec } = flight.binding;

@@ -10,6 +10,7 @@ import { MIN_KEY_BYTES } from "./key.ts";
 import type { LocalTier } from "./local/local-tier.ts";
 import { createRemoteStorage } from "./remote-storage.ts";
 import type { RemoteHost, RemoteStorage } from "./remote-storage.ts";
+import type { Scope } from "./scope.ts";
 import { checkGuard, guardOf, wrap } from "./storage-guard.ts";
 import type { Storage } from "./storage.ts";
 import type { GuardOptions, StorageOption } from "./types.ts";
@@ -48,7 +49,7 @@ export class Storages {
       throw new TypeError(`node ${describe(node)}: unknown storage ${describe(name)}; this cache has ${names}`);
     }
     const storage = checked(name, typeof given === "function" ? given() : given);
-    const made = isLocal(storage) ? storage : this.wrapped(name, storage);
+    const made = isLocal(storage) ? storage : this.wrapped(name, storage, given);
     this.opened.set(name, made);
     return made;
   }
@@ -71,15 +72,16 @@ export class Storages {
    *
    * @throws ERR_STORAGE_WRITE naming the first that failed, all having been tried.
    */
-  async prune(limit: number, named: ReadonlySet<string>): Promise<number> {
+  async prune(limit: number, named: ReadonlySet<string>, view: Scope): Promise<number> {
     let pruned = 0;
     let failure: CacheError | undefined;
     for (const [name, given] of this.given) {
       if (typeof given === "function" && !this.opened.has(name) && !named.has(name)) continue;
       const opened = this.open(name, "");
       if (isLocal(opened)) continue;
+      checkView(view, [opened], "prune");
       try {
-        pruned += await opened.prune(limit);
+        pruned += await opened.prune(limit, view);
       } catch (error) {
         failure ??= wrap(error, name, "prune", []);
       }
@@ -101,16 +103,37 @@ export class Storages {
     if (failure) throw failure;
   }
 
-  private wrapped(name: string, storage: Storage): RemoteStorage {
-    if (this.host.runtime.requestScoped && storage.traits.scope === "request")
-      throw new TypeError(`storage ${describe(name)} holds sockets, which on this runtime belong to one request; use one that speaks HTTP`);
-    return createRemoteStorage(this.host, name, storage, guardOf(storage, this.guard));
+  private wrapped(name: string, storage: Storage, given: StorageOption): RemoteStorage {
+    const rules = guardOf(storage, this.guard);
+    if (!this.host.runtime.requestScoped || storage.traits.scope !== "request") return createRemoteStorage(this.host, name, storage, rules);
+    if (typeof given !== "function")
+      throw new TypeError(`storage ${describe(name)} holds sockets, which on this runtime belong to one request: give it as a function that makes it`);
+    let unused: Storage | undefined = storage;
+    return createRemoteStorage(this.host, name, storage, rules, () => {
+      const made = unused ?? checkedRemote(name, given());
+      unused = undefined;
+      return made;
+    });
   }
+}
+
+/** @throws TypeError if one of these storages has an instance for each view, and the bare cache asks. */
+export function checkView(scope: Scope, storages: readonly RemoteStorage[], at: string): void {
+  const socket = scope.isView ? undefined : storages.find(({ perView }) => perView);
+  if (!socket) return;
+  const why = `storage ${describe(socket.name)} holds sockets, which on this runtime belong to one request`;
+  throw new TypeError(`${at}: ${why}: ask through cache.with({ ... }), made in each request`);
 }
 
 /** Whether a storage is an isolate-local tier. */
 export function isLocal(storage: unknown): storage is LocalTier {
   return typeof storage === "object" && storage !== null && "kind" in storage && storage.kind === "local";
+}
+
+function checkedRemote(name: string, storage: unknown): Storage {
+  const made = checked(name, storage);
+  if (isLocal(made)) throw new TypeError(`createCache: storages[${describe(name)}] made a remote storage before, and a local tier now`);
+  return made;
 }
 
 function checked(name: string, storage: unknown): Storage | LocalTier {

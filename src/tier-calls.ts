@@ -13,6 +13,7 @@ import { encodeTombstone } from "./envelope.ts";
 import { storedKey } from "./key.ts";
 import { countFailure } from "./settle.ts";
 import { stampOf } from "./stamp.ts";
+import type { Scope } from "./scope.ts";
 import type { WriteEntry } from "./storage.ts";
 
 /** One key of one node, as an operation is asked about it. */
@@ -20,17 +21,20 @@ export interface Target {
   readonly binding: Binding;
   readonly key: string;
   readonly params: unknown;
+  /** The view that asks. */
+  readonly view: Scope;
 }
 
-/** The key of a reference. */
-export function targetOf(binding: Binding, { key, params }: { readonly key: string; readonly params: unknown }): Target {
-  return { binding, key, params };
+/** The key of a reference, as a view asks about it. */
+export function targetOf(view: Scope, binding: Binding, { key, params }: { readonly key: string; readonly params: unknown }): Target {
+  return { binding, key, params, view };
 }
 
 /** What a read of a tier, made for writing it, saw; `undefined` if it failed. */
-export function capture(part: RemotePart, short: string, groups: readonly string[]): Promise<Capture | undefined> {
+export function capture(part: RemotePart, short: string, groups: readonly string[], view: Scope): Promise<Capture | undefined> {
   return new Promise((resolve) => {
     part.storage.read({
+      view,
       storedKey: short,
       names: namesIn(part, groups),
       answered(slot, _asRead, standing, ms) {
@@ -50,9 +54,10 @@ export function capture(part: RemotePart, short: string, groups: readonly string
 export type Written = "stored" | "refused" | "failed";
 
 /** Writes one slot; `make` is asked at the moment of sending, and may decline. */
-export function write(part: RemotePart, short: string, make: () => WriteEntry | undefined): Promise<Written> {
+export function write(part: RemotePart, short: string, view: Scope, make: () => WriteEntry | undefined): Promise<Written> {
   return new Promise((resolve) => {
     part.storage.write({
+      view,
       storedKey: short,
       prepare() {
         const entry = make();
@@ -74,15 +79,16 @@ export function write(part: RemotePart, short: string, make: () => WriteEntry | 
 }
 
 /** Clears a key in one tier: a tombstone where writes are conditional, so that older loads elsewhere are refused; else a removal. */
-export async function clear(part: RemotePart, { binding, key }: Target): Promise<boolean> {
+export async function clear(part: RemotePart, { binding, key, view }: Target): Promise<boolean> {
   const fullKey = fullKeyOf(binding, key);
   const short = await storedKey(fullKey, part.storage.maxKeyBytes);
   if (part.storage.conditional) {
     const ttlMs = binding.spec.storeWithinMs + MARGIN_MS;
-    return (await write(part, short, () => ({ key: short, bytes: encodeTombstone(binding.owner, fullKey), ttlMs }))) === "stored";
+    return (await write(part, short, view, () => ({ key: short, bytes: encodeTombstone(binding.owner, fullKey), ttlMs }))) === "stored";
   }
   return new Promise((resolve) => {
     part.storage.remove({
+      view,
       storedKey: short,
       removed: () => resolve(true),
       failed(error) {

@@ -7,7 +7,7 @@ import type { Job, LaneOptions } from "../src/batch.ts";
 import type { Runtime } from "../src/runtime.ts";
 import { fakeClock } from "./support/fake-clock.ts";
 
-const job = (storedKey: string): Job => ({ storedKey });
+const job = (storedKey: string): Job => ({ storedKey, view: {} });
 
 /** Lanes whose drains and calls end when the test says so. */
 function setUp(requestScoped: boolean) {

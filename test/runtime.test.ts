@@ -4,8 +4,10 @@ import { describe, expect, test } from "vitest";
 import { createCacheOn } from "../src/cache.ts";
 import { drainByMicrotasks, runtime } from "../src/runtime.ts";
 import { runtime as edgeLight } from "../src/runtime.edge-light.ts";
-import { counted, REQUESTS, rig } from "./support/rig.ts";
+import { memoryStorage } from "../testing/memory-storage.ts";
+import { counted, failure, REQUESTS, rig } from "./support/rig.ts";
 import { puppet } from "./support/storages.ts";
+import type { Method, Puppet } from "./support/storages.ts";
 
 describe("the runtime of Node, Deno, Bun and browsers", () => {
   test("lets anybody await anything and needs no waitUntil", () => {
@@ -151,12 +153,95 @@ describe("on a host whose requests own their I/O", () => {
     expect(inFlight()).toBe(0);
   });
 
-  test("a storage that holds sockets is refused by name", async () => {
-    const sockets = puppet({ traits: { scope: "request" } });
-    const { cache } = rig({ runtime: REQUESTS, storages: { far: sockets } });
-    const Item = counted({ caches: [{ storage: "far", ttl: "1m" }] });
-    await expect(cache.get(Item("a"))).rejects.toThrow(TypeError);
-    await expect(cache.get(Item("a"))).rejects.toThrow('"far"');
-    await expect(createCacheOn(runtime, { storages: { far: sockets } }).get(Item("a"))).resolves.toBe("a#1");
+  describe("a storage that holds sockets", () => {
+    const FAR = [{ storage: "far", ttl: "1m" }] as const;
+
+    /** Instances on one store, each of which counts its own calls. */
+    function sockets() {
+      const store = memoryStorage();
+      const made: Puppet[] = [];
+      const far = () => {
+        const one = puppet({ traits: { scope: "request" } });
+        made.push(one);
+        return Object.assign(one, {
+          read: counting(one, "read", store.read),
+          write: counting(one, "write", store.write),
+          raise: counting(one, "raise", store.raise),
+          ensure: counting(one, "ensure", store.ensure),
+        });
+      };
+      return { far, made };
+    }
+
+    function counting<Args extends readonly unknown[], Result>(own: Puppet, method: Method, call: (...args: Args) => Promise<Result>) {
+      return async (...args: Args): Promise<Result> => {
+        own.log.push({ method, keys: [] });
+        return call(...args);
+      };
+    }
+
+    const methods = ({ log }: Puppet): string => log.map(({ method }) => method).join(" ");
+
+    test("is one for each view, made at its first use; what all views know is shared", async () => {
+      const { far, made } = sockets();
+      const { cache, clock } = rig({ runtime: REQUESTS, storages: { far } });
+      const Item = counted({ caches: FAR });
+      const [one, two] = [cache.with({}), cache.with({})];
+      cache.with({});
+      expect(await one.get(Item("a"))).toBe("a#1");
+      await clock.settle();
+      expect(await two.get(Item("a"))).toBe("a#1");
+      await two.invalidate(Item("a"));
+      await two.invalidateNode(Item.node);
+      expect(made.map(methods)).toEqual(["read ensure write", "read write raise"]);
+    });
+
+    test("is not asked through the bare cache, nor taken as one object for all requests", async () => {
+      const { far } = sockets();
+      const { cache } = rig({ runtime: REQUESTS, storages: { far } });
+      const Item = counted({ caches: FAR });
+      for (const call of [cache.get(Item("a")), cache.set(Item("a"), "x"), cache.invalidateNode(Item.node), cache.invalidateTags("t"), cache.prune(1)]) {
+        const error = await failure(call);
+        expect(error).toBeInstanceOf(TypeError);
+        expect(String(error)).toMatch(/"far" holds sockets.*cache\.with/);
+      }
+      const shared = rig({ runtime: REQUESTS, storages: { far: puppet({ traits: { scope: "request" } }) } });
+      expect(String(await failure(shared.cache.with({}).get(Item("a"))))).toMatch(/"far" holds sockets.*as a function/);
+    });
+
+    test("shares its breaker with those of the same name, so that no request learns anew that the store is down", async () => {
+      const made: Puppet[] = [];
+      const far = (): Puppet => {
+        const one = puppet({ traits: { scope: "request" } });
+        one.fault("all", "reject");
+        made.push(one);
+        return one;
+      };
+      const { cache, seen } = rig({ runtime: REQUESTS, storages: { far }, guard: { breaker: { failures: 2 } } });
+      const Item = counted({ caches: FAR });
+      expect(await cache.with({}).get(Item("a"))).toBe("a#1");
+      expect(await cache.with({}).get(Item("b"))).toBe("b#2");
+      expect(await cache.with({}).get(Item("c"))).toBe("c#3");
+      expect(seen("breaker-opened").length).toBe(1);
+      expect(made.slice(2).flatMap(({ log }) => log)).toEqual([]);
+    });
+
+    test("is that of the request that takes over, when a leader dies", async () => {
+      const { far, made } = sockets();
+      const { cache, clock } = rig({ runtime: REQUESTS, storages: { far } });
+      const Item = counted<string>({ caches: FAR, load: (key, nth) => (nth === 1 ? new Promise<string>(() => undefined) : `${key}#${nth}`) });
+      const [dead, alive] = [cache.with({}), cache.with({})];
+      void clock.killed(() => dead.get(Item("a")));
+      const followed = alive.get(Item("a"));
+      await clock.advance(3_000);
+      expect(await followed).toBe("a#2");
+      expect(made.map(methods)).toEqual(["read ensure", "read write"]);
+    });
+
+    test("is one for all where I/O belongs to the process", async () => {
+      const far = puppet({ traits: { scope: "request" } });
+      const Item = counted({ caches: FAR });
+      await expect(createCacheOn(runtime, { storages: { far } }).get(Item("a"))).resolves.toBe("a#1");
+    });
   });
 });
