@@ -19,7 +19,7 @@ import { describe, toMs } from "./duration.ts";
 import { tagKeys } from "./generations.ts";
 import { checkPrefix, fullKey } from "./key.ts";
 import { peek, probe } from "./local-probe.ts";
-import { nodes, specOf } from "./node.ts";
+import { specOf, storageNames } from "./node.ts";
 import { lifeOf } from "./refresh.ts";
 import { counted, fly, loadAnew, lookUpAll, read, readAll, readAllWith, readWith } from "./read.ts";
 import { isNamedBy, namedBy, raiseBy, raisingOrder } from "./raise.ts";
@@ -29,7 +29,7 @@ import type { Runtime } from "./runtime.ts";
 import { Scope } from "./scope.ts";
 import { checkView } from "./storages.ts";
 import type { Work } from "./scope.ts";
-import { createCounters, snapshot } from "./stats.ts";
+import { snapshots } from "./stats.ts";
 import { createToken } from "./token.ts";
 import type { Named } from "./token.ts";
 import type {
@@ -214,9 +214,7 @@ class View implements Caller {
   }
 
   stats(node?: NodeInfo): NodeStats | { readonly [node: string]: NodeStats } {
-    const counters = this.core.allCounters();
-    if (node !== undefined) return snapshot(counters.get(node.name) ?? createCounters());
-    return Object.fromEntries([...counters].map(([name, own]) => [name, snapshot(own)]));
+    return snapshots(this.core.allCounters(), node?.name);
   }
 
   setPrefix(prefix: string): void {
@@ -245,7 +243,7 @@ class View implements Caller {
   async prune(limit: number): Promise<number> {
     if (this.core.closed) throw closedError();
     if (!Number.isSafeInteger(limit) || limit < 1) throw new TypeError(`prune: limit must be a whole number of at least 1, got ${describe(limit)}`);
-    return this.core.storages.prune(limit, new Set(nodes().flatMap((node) => specOf(node)?.caches.map(({ storage }) => storage) ?? [])), this.scope);
+    return this.core.storages.prune(limit, storageNames(), this.scope);
   }
 
   flush(): Promise<void> {

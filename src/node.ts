@@ -117,6 +117,11 @@ export function nodes(): readonly NodeInfo[] {
   return Array.from(registry.values(), ({ node }) => node);
 }
 
+/** The storages that nodes defined in this isolate name. */
+export function storageNames(): ReadonlySet<string> {
+  return new Set(Array.from(registry.values(), ({ spec }) => spec.caches.map(({ storage }) => storage)).flat());
+}
+
 /** The rules of a node that this copy of the library made; `undefined` for anything else. For the core. */
 export function specOf(node: unknown): NodeSpec | undefined {
   return typeof node === "function" ? specs.get(node) : undefined;

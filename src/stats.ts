@@ -91,6 +91,12 @@ function percentile(counters: NodeCounters, total: number, share: number): numbe
 
 const rate = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
 
+/** The snapshot of one node, all zero if nothing was counted; or those of all, by name. */
+export function snapshots(counters: ReadonlyMap<string, NodeCounters>, name: string | undefined): NodeStats | { readonly [node: string]: NodeStats } {
+  if (name !== undefined) return snapshot(counters.get(name) ?? createCounters());
+  return Object.fromEntries(Array.from(counters, ([node, own]) => [node, snapshot(own)]));
+}
+
 /** A snapshot; changes to it change nothing. */
 export function snapshot(counters: NodeCounters): NodeStats {
   const { hitCount, missCount, loadSuccessCount, loadFailureCount, totalLoadTimeMs } = counters;
