@@ -19,6 +19,8 @@ import type { NodeCounters, TierCounters } from "./stats.ts";
 /** A value in a local tier. */
 export interface LocalEntry {
   readonly value: unknown;
+  /** The revision at which the generations were last compared. Beside the value, as every hit reads both. */
+  revision: number;
   /** Unix ms, just before the load began. */
   readonly createdAt: number;
   /** By the monotonic clock: until then it answers without a further thought. */
@@ -31,8 +33,6 @@ export interface LocalEntry {
   readonly groups: readonly string[] | undefined;
   /** What the flight captured in each remote tier of the chain, by position. */
   readonly generations: readonly (readonly number[] | undefined)[];
-  /** The revision at which the generations were last compared. */
-  revision: number;
   /** Whether no tier without guard had a part in it. */
   readonly guarded: boolean;
 }

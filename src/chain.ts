@@ -262,13 +262,13 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     if (this.distrusts || !this.captures[part.index] || (this.old && this.old.entry.createdAt >= createdAt)) return;
     const entry: LocalEntry = {
       value,
+      revision: -1,
       createdAt,
       calmUntil: now + leftMs,
       fadeMs: 0,
       epoch: this.epoch,
       groups: this.groups,
       generations: Array.from(this.captures, (capture) => capture?.numbers),
-      revision: -1,
       guarded: part.storage.guarded,
     };
     this.old = { entry, source: part.name };

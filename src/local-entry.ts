@@ -48,7 +48,7 @@ export function localEntry(
   const calmUntil = found.since + lifeMs - fade;
   const { value, createdAt, guarded } = found;
   // Revision -1: what was captured before a slow load may have been replaced since, so the first hit compares.
-  return { value, createdAt, calmUntil, fadeMs: fade, epoch, groups, generations, revision: -1, guarded };
+  return { value, revision: -1, createdAt, calmUntil, fadeMs: fade, epoch, groups, generations, guarded };
 }
 
 /** Puts an entry into a local tier, until the end of its node's stale windows; `false` if it is past its life, or not held. @throws what `weigh` throws */

@@ -15,11 +15,12 @@ import type { OldCopy } from "./found.ts";
 
 /** The calm local entry of a key, counted as a hit or a miss of the tiers asked. What fades or is stale is for `linger.ts`. */
 export function probe(binding: Binding, key: string): LocalEntry | undefined {
-  const { nearest, nearestCounters, core } = binding;
+  const { nearest, nearestCounters, core, lingers } = binding;
   if (nearest === undefined || nearestCounters === undefined) return undefined;
   const now = core.turnTime();
   const entry = nearest.get(key, now);
-  if (entry !== undefined && entry.calmUntil > now && (entry.revision === core.revision.value || stillStands(binding, entry))) {
+  // Where nothing lingers the tier has looked at the time already: looking at the entry's own costs a tenth of a hit.
+  if (entry !== undefined && (!lingers || entry.calmUntil > now) && (entry.revision === core.revision.value || stillStands(binding, entry))) {
     nearestCounters.hitCount++;
     return entry;
   }
