@@ -1,7 +1,8 @@
 /**
  * How the tests run. They import `../src/...ts`, so `#runtime` has to lead to the source as well, not to what was last built
  * into `dist`: the `source` condition of package.json does that. Two workers at most, because every test file that needs a
- * server starts a process of its own beside them.
+ * server starts a process of its own beside them. Limits of time are for what hangs: four times what the slowest test takes on
+ * two busy cores.
  *
  * @module
  */
@@ -16,8 +17,9 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
-    teardownTimeout: 10_000,
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
+    teardownTimeout: 30_000,
+    expect: { poll: { timeout: 20_000 } },
   },
 });

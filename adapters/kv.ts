@@ -6,6 +6,7 @@
  */
 import type { Storage, StorageTraits } from "../src/storage.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
+import { optionsOf } from "./options.ts";
 
 /** The few methods of a `KVNamespace` that are used. */
 export interface KvNamespace {
@@ -64,7 +65,7 @@ const TRAITS: StorageTraits = {
  * @see https://developers.cloudflare.com/kv/api/
  */
 export function kv(options: KvOptions): Storage {
-  const { namespace } = options;
+  const { namespace } = optionsOf(options, "kv");
   for (const method of ["get", "put", "delete"]) {
     const found: unknown = typeof namespace === "object" && namespace !== null ? Reflect.get(namespace, method) : undefined;
     if (typeof found !== "function")

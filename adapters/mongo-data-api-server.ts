@@ -26,6 +26,7 @@ import {
 } from "./mongo-document.ts";
 import type { MongoFields, MongoUpdate } from "./mongo-document.ts";
 import { fromEjson, toEjson } from "./mongo-ejson.ts";
+import { optionsOf } from "./options.ts";
 
 /** The few members of the driver's `Collection` that are used. */
 export interface MongoServedCollection {
@@ -78,7 +79,7 @@ const READ_OPTIONS = { readPreference: "primary", promoteValues: true, promoteLo
  * @see https://www.mongodb.com/docs/atlas/app-services/data-api/
  */
 export function mongoDataApiServer(options: MongoDataApiServerOptions): (request: Request) => Promise<Response> {
-  const { collection, dataSource, maxBodyBytes = DEFAULT_MAX_BODY_BYTES, onError } = checked(options);
+  const { collection, dataSource, maxBodyBytes = DEFAULT_MAX_BODY_BYTES, onError } = checked(optionsOf(options, "mongoDataApiServer"));
   const key = digestOf(options.apiKey);
   const place = { dataSource, database: collection.dbName, collection: collection.collectionName };
 

@@ -30,6 +30,7 @@ import {
 } from "./mongo-document.ts";
 import type { MongoFields, MongoUpdate } from "./mongo-document.ts";
 import { fromEjson, toEjson } from "./mongo-ejson.ts";
+import { optionsOf } from "./options.ts";
 
 /** Options of {@link mongoDataApi}. */
 export interface MongoDataApiOptions {
@@ -83,7 +84,7 @@ const TRAITS: StorageTraits = {
  * @see https://www.mongodb.com/docs/atlas/app-services/data-api/
  */
 export function mongoDataApi(options: MongoDataApiOptions): Storage {
-  const base = checkedEndpoint(options.endpoint);
+  const base = checkedEndpoint(optionsOf(options, "mongoDataApi").endpoint);
   const headers = { ...checkedHeaders(options), "content-type": "application/ejson", accept: "application/ejson" };
   const place = { dataSource: named(options, "dataSource"), database: named(options, "database"), collection: named(options, "collection") };
 

@@ -30,6 +30,7 @@ import {
   writeIfStamp,
 } from "./mongo-document.ts";
 import type { MongoFields, MongoUpdate } from "./mongo-document.ts";
+import { optionsOf } from "./options.ts";
 
 /** The few methods of the driver's `Collection` that are used. */
 export interface MongoCollection {
@@ -93,7 +94,7 @@ const READ_OPTIONS = { readPreference: "primary", promoteValues: true, promoteLo
  * @see https://www.mongodb.com/docs/drivers/node/current/
  */
 export function mongodb(options: MongodbOptions): Storage {
-  const { collection } = options;
+  const { collection } = optionsOf(options, "mongodb");
   for (const method of ["find", "bulkWrite", "deleteMany"]) {
     const found: unknown = typeof collection === "object" && collection !== null ? Reflect.get(collection, method) : undefined;
     if (typeof found !== "function")

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Storage, StorageTraits } from "../src/storage.ts";
+import { optionsOf } from "./options.ts";
 import { wireOf, type RedisClient } from "./redis-client.ts";
 import { bytesCodec, textCodec, type RedisArgument } from "./redis-codec.ts";
 import { GENERATION_SCRIPT, WRITE_SCRIPT, generationOf, generationsOf, isNoScript, listOf, slotOf, writeArguments, writtenOf } from "./redis-script.ts";
@@ -53,7 +54,7 @@ const MAX_STRING_BYTES = 512 * 1024 * 1024;
  * @see https://redis.io/docs/latest/develop/programmability/eval-intro/
  */
 export function redis(options: RedisOptions): Storage {
-  const { client, encoding = "bytes" } = options;
+  const { client, encoding = "bytes" } = optionsOf(options, "redis");
   if (encoding !== "bytes" && encoding !== "base64") {
     throw new TypeError(`encoding must be "bytes" or "base64", got ${JSON.stringify(encoding)}`);
   }

@@ -4,12 +4,7 @@
  * @module
  */
 
-/** @throws TypeError unless there are options at all. */
-export function optionsOf<T extends object>(options: T, name: string): T {
-  if (typeof options !== "object" || options === null)
-    throw new TypeError(`${name} takes an object of options, got ${options === null ? "null" : typeof options}`);
-  return options;
-}
+export { optionsOf } from "./options.ts";
 
 /** @throws TypeError unless it is text, not empty and without blanks. */
 export function textOption(value: unknown, name: string): string {

@@ -7,6 +7,7 @@
  */
 import { Redis } from "@upstash/redis/cloudflare";
 import type { Storage, StorageTraits, WriteEntry } from "../src/storage.ts";
+import { optionsOf } from "./options.ts";
 import { textCodec } from "./redis-codec.ts";
 import { GENERATION_SCRIPT, WRITE_SCRIPT, generationOf, generationsOf, isNoScript, listOf, slotOf, writeArguments, writtenOf } from "./redis-script.ts";
 import type { RedisScript } from "./redis-script.ts";
@@ -63,7 +64,8 @@ const TRAITS: StorageTraits = {
  * @see https://upstash.com/docs/redis/features/restapi
  */
 export function upstash(options: UpstashOptions): Storage {
-  const { client, send } = options.client === undefined ? ownClient(options.url, options.token) : givenClient(options.client);
+  const { client: given, url, token } = optionsOf<UpstashOptions>(options, "upstash");
+  const { client, send } = given === undefined ? ownClient(url, token) : givenClient(given);
 
   function run(script: RedisScript, keys: string[], args: string[], signal: AbortSignal): Promise<unknown> {
     const known = send(signal, () => client.evalsha(script.sha1, keys, args));

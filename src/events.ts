@@ -10,6 +10,13 @@ import type { CacheError } from "./errors.ts";
 /** Why a value was handed out but not stored. */
 export type NotStoredReason = "serializer" | "size" | "hook" | "too-late";
 
+/**
+ * What ails a storage until somebody does something. `"table"`: it lacks its table. `"credentials"`: it refuses our user,
+ * password or token. `"rights"`: it knows us and refuses what we ask. `"room"`: it has no room for more. `"closed"`: its client
+ * is closed, or lost its connection.
+ */
+export type NotReadyReason = "table" | "credentials" | "rights" | "room" | "closed";
+
 /** Something an operator may want to know. */
 export type CacheEvent =
   /** A call to a storage failed or ran out of its budget. The callers got their value elsewhere. */
@@ -24,10 +31,17 @@ export type CacheEvent =
   /** A storage that was left alone has answered again. */
   | { readonly type: "breaker-closed"; readonly storage: string }
   /**
-   * The storage lacks its table; `setup` is what to run, where the storage can tell. At most once a minute for each storage,
-   * in place of `storage-failed`.
+   * What no later call mends: the storage lacks its table (`setup` is what to run, where the storage can tell), refuses our
+   * credentials or what we ask with them, has no room left, or has a client that is closed. The error's message says what to
+   * do. At most once a minute for each storage and reason, in place of `storage-failed`.
    */
-  | { readonly type: "storage-not-ready"; readonly storage: string; readonly setup?: string; readonly error: CacheError }
+  | {
+      readonly type: "storage-not-ready";
+      readonly storage: string;
+      readonly reason: NotReadyReason;
+      readonly setup?: string;
+      readonly error: CacheError;
+    }
   /** Stored bytes that are no entry, or that the serializer did not take back. Treated as a miss. */
   | { readonly type: "entry-rejected"; readonly storage: string; readonly node: string; readonly key: string; readonly reason: string }
   /** A stored entry of another node, version or key under this node's key. Treated as a miss; names both nodes, once for each pair. */

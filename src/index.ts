@@ -11,7 +11,7 @@ export type { BloomFilterOptions, Doorkeeper } from "./doorkeeper.ts";
 export type { Duration } from "./duration.ts";
 export { CacheError, isCacheError } from "./errors.ts";
 export type { CacheErrorCode } from "./errors.ts";
-export type { CacheEvent, NotStoredReason } from "./events.ts";
+export type { CacheEvent, NotReadyReason, NotStoredReason } from "./events.ts";
 export { local } from "./local/local.ts";
 export type { LocalOptions, LocalStorage } from "./local/local.ts";
 export type { LocalSpace, LocalTier } from "./local/local-tier.ts";

@@ -7,13 +7,14 @@
  * @module
  */
 
+import { ailmentOf, REMEDIES } from "./ailment.ts";
 import { createBreaker } from "./breaker.ts";
 import type { Clock } from "./clock.ts";
 import { toFiniteMs, describe } from "./duration.ts";
 import { CacheError } from "./errors.ts";
-import type { Emitter } from "./events.ts";
+import type { Emitter, NotReadyReason } from "./events.ts";
 import { readFields } from "./node-spec.ts";
-import { lacksTable, redact, textOf } from "./redact.ts";
+import { redact, textOf } from "./redact.ts";
 import type { Storage } from "./storage.ts";
 import type { BreakerOptions, GuardOptions } from "./types.ts";
 
@@ -26,14 +27,14 @@ const DEFAULT_FAILURES = 5;
 const DEFAULT_COOL_DOWN_MS = 5_000;
 /** A probe that has been silent for its budget and this long, in ms, has died: as long as the lease of a flight. */
 export const PROBE_GRACE_MS = 400;
-/** How often a missing table is reported, in ms. */
+/** How often the same ailment is reported, in ms. */
 const NOT_READY_EVERY_MS = 60_000;
 const GUARD_FIELDS = ["timeout", "breaker"];
 const BREAKER_FIELDS = ["failures", "coolDown"];
 
 const ownOptions = new WeakMap<Storage, GuardOptions>();
-/** Errors that say that the table is missing; their text no longer does once it is redacted. */
-const notReady = new WeakSet<CacheError>();
+/** Errors that say what ails the storage; their text no longer does once it is redacted. */
+const notReady = new WeakMap<CacheError, NotReadyReason>();
 
 /**
  * Gives one storage a guard of its own, in place of the cache's `guard` option, and returns the same storage.
@@ -133,7 +134,7 @@ export function createGuard({ clock, emitter }: GuardHost, name: string, { setup
   const breaker = rules.breaker && createBreaker({ ...rules.breaker, leaseMs: budgetMs + PROBE_GRACE_MS });
   // Set while the last call to end ran out of its budget. Jobs that waited for such a call have spent their own budget.
   let hangs = false;
-  let toldNotReadyAt = Number.NEGATIVE_INFINITY;
+  const toldNotReadyAt = new Map<NotReadyReason, number>();
 
   function admit(operation: Operation): number {
     const ticket = breaker ? breaker.admit(clock.monotonic()) : 0;
@@ -149,11 +150,12 @@ export function createGuard({ clock, emitter }: GuardHost, name: string, { setup
     if (change === "closed") emitter.emit({ type: "breaker-closed", storage: name });
   }
   function tell(operation: Operation, error: CacheError): void {
-    if (!notReady.has(error)) return emitter.emit({ type: "storage-failed", storage: name, operation, error });
+    const reason = notReady.get(error);
+    if (!reason) return emitter.emit({ type: "storage-failed", storage: name, operation, error });
     const now = clock.monotonic();
-    if (now - toldNotReadyAt < NOT_READY_EVERY_MS) return;
-    toldNotReadyAt = now;
-    emitter.emit({ type: "storage-not-ready", storage: name, ...(setup === undefined ? {} : { setup }), error });
+    if (now - (toldNotReadyAt.get(reason) ?? Number.NEGATIVE_INFINITY) < NOT_READY_EVERY_MS) return;
+    toldNotReadyAt.set(reason, now);
+    emitter.emit({ type: "storage-not-ready", storage: name, reason, ...(setup === undefined || reason !== "table" ? {} : { setup }), error });
   }
   function report(operation: Operation, error: unknown): CacheError {
     // What is one of ours already comes from `call`, and was told there.
@@ -211,7 +213,7 @@ export function callWithin<T>(
       controller.abort();
     }, budgetMs);
     const failed = (error: unknown): void => {
-      const again = mayRepeat && !controller.signal.aborted && clock.monotonic() - began <= againWithinMs && !lacksTable(error);
+      const again = mayRepeat && !controller.signal.aborted && clock.monotonic() - began <= againWithinMs && mayHeal(error);
       mayRepeat = false;
       if (again) return attempt();
       clock.clearTimeout(timer);
@@ -231,13 +233,21 @@ export function callWithin<T>(
   });
 }
 
+/** Whether a second attempt at once may fare better. A connection that was lost may have been opened anew. */
+function mayHeal(error: unknown): boolean {
+  const ailment = ailmentOf(error);
+  return ailment === undefined || ailment === "closed";
+}
+
 function codeOf(operation: Operation): "ERR_STORAGE_READ" | "ERR_STORAGE_WRITE" {
   return operation === "read" ? "ERR_STORAGE_READ" : "ERR_STORAGE_WRITE";
 }
 
-/** An error of our own for what a driver threw: its name, its code and a redacted beginning of its message. */
+/** An error of our own for what a driver threw: its name, its code, a redacted beginning of its message, and what to do where that is known. */
 export function wrap(error: unknown, storage: string, operation: Operation, secrets: readonly string[]): CacheError {
-  const wrapped = new CacheError(codeOf(operation), `storage ${describe(storage)}: ${operation} failed: ${redact(textOf(error), secrets)}`);
-  if (lacksTable(error)) notReady.add(wrapped);
+  const ailment = ailmentOf(error);
+  const remedy = ailment ? ` (${REMEDIES[ailment]})` : "";
+  const wrapped = new CacheError(codeOf(operation), `storage ${describe(storage)}: ${operation} failed: ${redact(textOf(error), secrets)}${remedy}`);
+  if (ailment) notReady.set(wrapped, ailment);
   return wrapped;
 }

@@ -1,9 +1,10 @@
-/** Single calls through a guard: the probe's lease, reads that are tried once more, and a table that is missing. */
+/** Single calls through a guard: the probe's lease, reads that are tried once more, and what no later call mends. */
 
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { isCacheError } from "../src/errors.ts";
 import { createEmitter } from "../src/events.ts";
-import type { CacheEvent } from "../src/events.ts";
+import type { CacheEvent, NotReadyReason } from "../src/events.ts";
 import { createGuard, guardOf, PROBE_GRACE_MS } from "../src/storage-guard.ts";
 import type { Guard, Operation } from "../src/storage-guard.ts";
 import type { GuardOptions } from "../src/types.ts";
@@ -221,6 +222,96 @@ describe("a table that is missing", () => {
     const Item = counted({ caches: [{ storage: "far", ttl: "1m" }] });
     expect(await cache.get(Item("canary"))).toBe("canary#1");
     expect(events.map(({ type }) => type)).toEqual(["storage-not-ready"]);
+  });
+});
+
+describe("what no later call mends", () => {
+  const error = (message: string, over: object = {}): Error => Object.assign(new Error(message), over);
+  const mongo = (code: number, codeName: string): Error => error("command failed", { name: "MongoServerError", code, codeName });
+  const said: readonly (readonly [string, NotReadyReason, unknown])[] = [
+    ["Postgres", "credentials", error('password authentication failed for user "canary"', { code: "28P01" })],
+    ["Postgres without such a role", "credentials", error('role "canary" does not exist', { code: "28000" })],
+    ["MySQL", "credentials", error("Access denied for user 'canary'@'h' (using password: YES)", { code: "ER_ACCESS_DENIED_ERROR", errno: 1045 })],
+    ["PlanetScale", "credentials", error("invalid authentication credentials", { name: "DatabaseError", status: 401 })],
+    ["Redis without a password", "credentials", error("NOAUTH Authentication required.")],
+    ["Redis", "credentials", error("WRONGPASS invalid username-password pair or user is disabled.")],
+    ["Upstash", "credentials", error('Unauthorized, command was: ["get","canary"]')],
+    ["libSQL", "credentials", error("SERVER_ERROR: Server returned HTTP status 401", { code: "SERVER_ERROR" })],
+    ["the Data API", "credentials", error("find was answered with 401 (InvalidKey)", { code: "InvalidKey" })],
+    ["MongoDB", "credentials", mongo(18, "AuthenticationFailed")],
+    ["MongoDB about rights", "rights", mongo(13, "Unauthorized")],
+    ["MongoDB about room", "room", mongo(14_031, "OutOfDiskSpace")],
+    ["Postgres about rights", "rights", error("permission denied for table cacheme", { code: "42501" })],
+    ["MySQL about rights", "rights", error("SELECT command denied to user 'canary'@'h'", { code: "ER_TABLEACCESS_DENIED_ERROR", errno: 1142 })],
+    ["PlanetScale about rights", "rights", error("target: db.-.primary: vttablet: rpc error: INSERT denied to user 'canary' (errno 1142) (sqlstate 42000)")],
+    ["Redis about rights", "rights", error("NOPERM this user has no permissions to run the 'canary' command")],
+    ["SQLite about rights", "rights", error("attempt to write a readonly database", { code: "ERR_SQLITE_ERROR" })],
+    ["a server about rights", "rights", error("Server returned HTTP status 403")],
+    ["Redis about room", "room", error("OOM command not allowed when used memory > 'maxmemory'.")],
+    ["SQLite about room", "room", error("database or disk is full", { code: "ERR_SQLITE_ERROR" })],
+    ["Postgres about room", "room", error("could not extend file: No space left on device", { code: "53100" })],
+    ["MySQL about room", "room", error("The table 'canary' is full", { code: "ER_RECORD_FILE_FULL", errno: 1114 })],
+    ["the system about room", "room", error("write ENOSPC", { code: "ENOSPC", errno: -28 })],
+    ["ioredis", "closed", error("Connection is closed.")],
+    ["node-redis", "closed", error("The client is closed")],
+    ["pg", "closed", error("Cannot use a pool after calling end on the pool")],
+    ["mysql2", "closed", error("Pool is closed.")],
+    ["libSQL's client", "closed", error("UNKNOWN: Client is closed: ClientError: Client was manually closed", { code: "UNKNOWN" })],
+    ["node:sqlite", "closed", error("database is not open", { code: "ERR_INVALID_STATE" })],
+    ["MongoDB's client", "closed", error("Client must be connected before running operations", { name: "MongoNotConnectedError" })],
+    ["a driver that wraps", "credentials", error("Failed query", { cause: error("no", { code: "28P01" }) })],
+    ["a driver that throws text", "room", "database or disk is full"],
+  ];
+
+  test.each(said)("as %s says it (%s) is one event a minute, whose message says what to do", async (_name, reason, thrown) => {
+    const { clock, events, ask } = bench({ breaker: false }, "create table");
+    for (let call = 0; call < 5; call++) await failure(ask(() => Promise.reject(thrown)));
+    expect(events).toMatchObject([{ type: "storage-not-ready", storage: "far", reason }]);
+    expect(events[0]).not.toHaveProperty("setup");
+    expect(String(events[0] && "error" in events[0] ? events[0].error : "")).toMatch(/ \(its .+: .+\)$| \(it .+: .+\)$/);
+    expect(inspect(events, { depth: 9 })).not.toContain("canary");
+    await clock.advance(59_999);
+    await failure(ask(() => Promise.reject(thrown)));
+    expect(events.length).toBe(1);
+    await clock.advance(1);
+    await failure(ask(() => Promise.reject(thrown)));
+    expect(events.length).toBe(2);
+  });
+
+  test("is told apart: one does not hide another", async () => {
+    const { events, ask } = bench({ breaker: false });
+    for (const message of ["NOAUTH", "OOM", "NOAUTH", "OOM", "Pool is closed."]) await failure(ask(() => Promise.reject(error(message))));
+    expect(events.map((event) => "reason" in event && event.reason)).toEqual(["credentials", "room", "closed"]);
+  });
+
+  test("makes a read try once, but for a connection that was lost, which may have been opened anew", async () => {
+    for (const [message, sent] of [
+      ["WRONGPASS", 1],
+      ["Connection is closed.", 2],
+    ] as const) {
+      const { ask } = bench({ breaker: false });
+      let asked = 0;
+      const run = async (): Promise<never> => {
+        asked++;
+        throw error(message);
+      };
+      await failure(ask(run, "read"));
+      expect([message, asked]).toEqual([message, sent]);
+    }
+  });
+
+  test("is not read out of what may be a key or a value, nor out of other numbers", async () => {
+    const others = [
+      error("cannot parse 'OOM; WRONGPASS; Pool is closed; database or disk is full; status 401'"),
+      error('no slot for "no space left on device"'),
+      error("connect ECONNREFUSED 127.0.0.1:1045", { code: "ECONNREFUSED", errno: -111 }),
+      error("failed", { code: 18 }),
+      error("Server returned HTTP status 4010"),
+      error("GOOMBA NOAUTHOR"),
+    ];
+    const { events, ask } = bench({ breaker: false });
+    for (const other of others) await failure(ask(() => Promise.reject(other)));
+    expect(events.map(({ type }) => type)).toEqual(others.map(() => "storage-failed"));
   });
 });
 

@@ -157,10 +157,13 @@ describe("where promises may be awaited from anywhere", () => {
     const root = join(import.meta.dirname, "..");
     const script = `
       import { createCache, defineNode, local } from ${JSON.stringify(join(root, "src/index.ts"))};
-      const cache = createCache({ storages: { local: local() }, stats: { write() {} } });
+      const cache = createCache({ storages: { local: local() }, stats: { sink: { write() {} }, window: "10m" } });
       const Item = defineNode({ name: "Item", key: (key) => key, load: (key) => key, caches: [{ storage: "local", ttl: "1m" }] });
       console.log(await cache.get(Item("a")));`;
-    const { status, stdout } = spawnSync(process.execPath, ["--conditions=cacheme-source", "--input-type=module", "-e", script], { cwd: root, timeout: 8_000 });
+    const { status, stdout } = spawnSync(process.execPath, ["--conditions=cacheme-source", "--input-type=module", "-e", script], {
+      cwd: root,
+      timeout: 100_000,
+    });
     expect([status, stdout.toString()]).toEqual([0, "a\n"]);
   });
 });

@@ -123,12 +123,12 @@ let example: Example;
 beforeAll(async () => {
   state = mkdtempSync(join(tmpdir(), "cacheme-worker-example-"));
   example = await startExample(state);
-}, 90_000);
+}, 240_000);
 
 afterAll(async () => {
   await example?.stop();
   rmSync(state, { recursive: true, force: true });
-}, 30_000);
+}, 120_000);
 
 describe("routes, on the chain [local, kv]", () => {
   test("the page explains itself, names its source and loads nothing from elsewhere", async () => {
@@ -342,7 +342,7 @@ describe("npm start", () => {
     expect((await statsOf(example, "Countries")).loadCount).toBe(0);
     expect((await ask(example, "/search?q=burg")).cacheStatus).toBe("cacheme-Search; hit; detail=kv");
     expect((await ask(example, `/cities?ids=${LONDON.id},${NO_CITY}`)).cacheStatus).toMatch(/; hit; ttl=\d+; detail="2 kv"$/);
-  }, 60_000);
+  }, 240_000);
 });
 
 describe("the chain [local, upstash]", () => {
@@ -376,7 +376,7 @@ describe("the chain [local, upstash]", () => {
         await redis.stop();
       }
     },
-    90_000,
+    240_000,
   );
 
   test("with a dead server every read answers, and invalidate and refresh say that they failed", async () => {
@@ -396,5 +396,5 @@ describe("the chain [local, upstash]", () => {
     } finally {
       expect(await alone.stop()).toBe(0);
     }
-  }, 60_000);
+  }, 240_000);
 });

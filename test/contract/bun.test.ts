@@ -11,7 +11,7 @@ const outcomes = new Map<string, string | null>();
 
 async function runInBun(port: number, encoding: string): Promise<void> {
   const args = ["test/contract/bun-client.ts", String(port), encoding];
-  const { stdout } = await promisify(execFile)(`${root}node_modules/.bin/bun`, args, { cwd: root, timeout: 25_000 });
+  const { stdout } = await promisify(execFile)(`${root}node_modules/.bin/bun`, args, { cwd: root, timeout: 100_000 });
   for (const line of stdout.trim().split("\n")) {
     const outcome: { name: string; error: string | null } = JSON.parse(line);
     outcomes.set(`${encoding}: ${outcome.name}`, outcome.error);

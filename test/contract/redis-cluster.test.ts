@@ -37,7 +37,7 @@ beforeAll(async () => {
     "ioredis Cluster, base64": redis({ client: ioredis, encoding: "base64" }),
     "node-redis cluster": redis({ client: nodeRedis }),
   };
-}, 30_000);
+});
 
 afterAll(async () => {
   for (const close of closing) close();

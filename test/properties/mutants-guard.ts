@@ -112,7 +112,7 @@ export const GUARD: readonly Mutant[] = [
     test: BREAKER,
     edits: [{ file: "src/storage-guard.ts", find: 'operation === "read" && breaker?.state !== "probing"', replace: 'operation === "read"' }],
   },
-  { name: "a read of a missing table is repeated", test: CALLS, edits: [{ file: "src/storage-guard.ts", find: " && !lacksTable(error);", replace: ";" }] },
+  { name: "a read of a missing table is repeated", test: CALLS, edits: [{ file: "src/storage-guard.ts", find: " && mayHeal(error);", replace: ";" }] },
   {
     name: "a repeated read has no budget",
     test: CALLS,
@@ -127,25 +127,50 @@ export const GUARD: readonly Mutant[] = [
   {
     name: "a missing table is reported each time",
     test: CALLS,
-    edits: [{ file: "src/storage-guard.ts", find: "    if (now - toldNotReadyAt < NOT_READY_EVERY_MS) return;\n", replace: "" }],
+    edits: [{ file: "src/storage-guard.ts", find: " < NOT_READY_EVERY_MS) return;", replace: " < 0) return;" }],
   },
   {
     name: "a missing table is reported once for ever",
     test: CALLS,
     edits: [{ file: "src/storage-guard.ts", find: "const NOT_READY_EVERY_MS = 60_000", replace: "const NOT_READY_EVERY_MS = 60_000_000" }],
   },
-  { name: "what to run is not told", test: CALLS, edits: [{ file: "src/storage-guard.ts", find: "...(setup === undefined ? {} : { setup }), ", replace: "" }] },
+  {
+    name: "one ailment hides another",
+    test: CALLS,
+    edits: [{ file: "src/storage-guard.ts", find: "toldNotReadyAt.get(reason) ??", replace: "toldNotReadyAt.get([...toldNotReadyAt.keys()][0] ?? reason) ??" }],
+  },
+  {
+    name: "a table is to be made for every ailment",
+    test: CALLS,
+    edits: [{ file: "src/storage-guard.ts", find: ' || reason !== "table"', replace: "" }],
+  },
+  { name: "what to do is not told", test: CALLS, edits: [{ file: "src/storage-guard.ts", find: "${remedy}", replace: "" }] },
+  {
+    name: "a read of a lost connection is not repeated",
+    test: CALLS,
+    edits: [{ file: "src/storage-guard.ts", find: ' || ailment === "closed"', replace: "" }],
+  },
+  {
+    name: "a value is taken for an ailment",
+    test: CALLS,
+    edits: [{ file: "src/ailment.ts", find: 'const [told = ""] = text.split(/["\'`]/, 1);', replace: "const told = text;" }],
+  },
+  {
+    name: "what to run is not told",
+    test: CALLS,
+    edits: [{ file: "src/storage-guard.ts", find: '...(setup === undefined || reason !== "table" ? {} : { setup }), ', replace: "" }],
+  },
   {
     name: "a wrapped driver's error is not looked at",
     test: CALLS,
-    edits: [{ file: "src/redact.ts", find: "depth > 0 && cause", replace: "depth > 1 && cause" }],
+    edits: [{ file: "src/ailment.ts", find: "depth > 0 && cause", replace: "depth > 1 && cause" }],
   },
   {
     name: "a driver's error number is not looked at",
     test: CALLS,
-    edits: [{ file: "src/redact.ts", find: "  if (code === NO_TABLE_NUMBER || errno === NO_TABLE_NUMBER) return true;\n", replace: "" }],
+    edits: [{ file: "src/ailment.ts", find: " ?? CODES.get(errno)", replace: "" }],
   },
-  { name: "a port is taken for an error number", test: CALLS, edits: [{ file: "src/redact.ts", find: "\\berrno:? ?1146\\b", replace: "1146" }] },
+  { name: "a port is taken for an error number", test: CALLS, edits: [{ file: "src/ailment.ts", find: "\\berrno:? ?(", replace: "(" }] },
   {
     name: "removals pass the guard by",
     test: BREAKER,

@@ -13,7 +13,7 @@ test("get, getAll, invalidate and refresh work in Bun, and a load is shared ther
   const { status, stdout, stderr } = spawnSync(join(ROOT, "node_modules/.bin/bun"), ["--conditions=cacheme-source", join(import.meta.dirname, "smoke.ts")], {
     cwd: ROOT,
     encoding: "utf8",
-    timeout: 20_000,
+    timeout: 100_000,
   });
   expect(stderr).toBe("");
   expect(status).toBe(0);

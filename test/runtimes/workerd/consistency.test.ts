@@ -15,7 +15,7 @@ import type { KeyReply, Order, Reply } from "./protocol.ts";
 const OPERATIONS = 3_200;
 const CLIENTS = 16;
 const LOCAL_TTL_MS = 40;
-const BUDGET_MS = 500;
+const BUDGET_MS = 2_000;
 const SLOWEST_LOAD_MS = 60;
 /** Keys whose every change waits for the one before; `set` is for these, since racing sets have no order. */
 const ORDERED = ["a", "b", "c"];
@@ -135,7 +135,7 @@ class Run {
 }
 
 describe.skipIf(isLeftOut("redis")).each([LANES[2], LANES[3]].filter((lane) => lane !== undefined))("two isolates and one Redis, on $name", (lane) => {
-  test("no read gives what an invalidation that had resolved has cleared", { timeout: 60_000 }, async () => {
+  test("no read gives what an invalidation that had resolved has cleared", async () => {
     const settings = { localTtlMs: LOCAL_TTL_MS, remotes: [lab.remote(0, 5_000)], budgetMs: BUDGET_MS };
     const isolates = await Promise.all([lab.worker(lane, settings), lab.worker(lane, settings)]);
     const delays = seeded(11);
