@@ -42,7 +42,7 @@ export interface MongoCollection {
 /** What is read of a `BulkWriteResult`. */
 export interface MongoBulkResult {
   readonly matchedCount: number;
-  /** The ids of the documents that were made, by the place of the operation. */
+  /** The ids of the documents that were made. Only the ids are read: FerretDB 1.x counts the places otherwise. */
   readonly upsertedIds: Readonly<Record<number, unknown>>;
 }
 
@@ -183,19 +183,18 @@ interface Plan {
  */
 function planOf(entries: readonly WriteEntry[], now: Date): Plan {
   const updates: MongoUpdate[] = [];
-  /** The place of the update of each entry that makes its document; `undefined` where none does. */
-  const makers: (number | undefined)[] = [];
   for (const { key, bytes, ttlMs, ifStamp } of entries) {
     const fields = slotFields(bytes, endOf(ttlMs, now));
-    makers.push(ifStamp ? undefined : updates.length);
     if (ifStamp === undefined) updates.push(writeAlways(key, fields));
     else if (ifStamp === null) updates.push(writeIfMissing(key, fields), writeIfExpired(key, fields, now));
     else updates.push(writeIfStamp(key, fields, ifStamp, now));
   }
   function outcomes({ matchedCount, upsertedIds }: MongoBulkResult): readonly (boolean | undefined)[] {
-    const made = makers.map((place) => place !== undefined && upsertedIds[place] !== undefined);
+    const ids = new Set(Object.values(upsertedIds));
+    // A key that is there twice was made by the first.
+    const made = entries.map(({ key, ifStamp }) => !ifStamp && ids.delete(key));
     const sure = entries.map(({ ifStamp }, index) => ifStamp === undefined || made[index] === true);
-    const met = makers.filter((place, index) => place !== undefined && made[index] === false).length;
+    const met = entries.filter(({ ifStamp }, index) => !ifStamp && made[index] === false).length;
     const stored = matchedCount - met;
     const asked = sure.filter((known) => !known).length;
     return sure.map((known) => (known ? true : stored === 0 ? false : stored === asked ? true : undefined));

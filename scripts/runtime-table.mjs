@@ -28,9 +28,9 @@ finish(standing === wanted ? [] : [`README.md: the table of runtimes is not that
 function tableOf({ runtimes, rows, withoutRow }) {
   const remarks = [...new Set(rows.flatMap(({ why, note }) => [why, note]).filter((remark) => remark !== undefined))];
   const mark = (remark) => (remark === undefined ? "" : ` (${remarks.indexOf(remark) + 1})`);
-  const cell = ({ client, kept }, why) => {
+  const cell = ({ client, flag, kept }, why) => {
     if (client === undefined) return `–${mark(why)}`;
-    return `${kept ? "✓" : "✗"}${client === "" ? "" : ` ${client}`}`;
+    return `${kept ? "✓" : "✗"}${client === "" ? "" : ` ${client}`}${flag === undefined ? "" : ` \`${flag}\``}`;
   };
   return [
     line(["", ...runtimes]),

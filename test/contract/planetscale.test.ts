@@ -10,7 +10,8 @@ import { isLeftOut } from "../servers/process.ts";
 import { runHttpChecks } from "./http-checks.ts";
 import { runContract } from "./run-contract.ts";
 import { runSqlChecks } from "./sql-checks.ts";
-import { looking, pass } from "./sql-kit.ts";
+import { pass } from "./sql-kit.ts";
+import { telling } from "./telling.ts";
 
 let server: MariadbServer | undefined;
 let bridge: PlanetscaleBridge;
@@ -50,13 +51,13 @@ async function rows(): Promise<number> {
 
 describe.skipIf(isLeftOut("mariadb"))("planetscale(), by a simulator of its protocol on MariaDB", () => {
   runContract("by a url, refused writes seen by a look afterwards", ["plantForeign"], () => ({
-    storage: looking(storages.own),
+    storage: telling(storages.own),
     unique: randomUUID(),
     pass,
     plantText,
   }));
   runContract("by a client, refused writes seen by a look afterwards", ["plantForeign"], () => ({
-    storage: looking(storages.given),
+    storage: telling(storages.given),
     unique: randomUUID(),
     pass,
     plantText,

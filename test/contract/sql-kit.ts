@@ -85,22 +85,6 @@ export function plannedCalls(storage: Storage): [name: string, call: () => Promi
   ];
 }
 
-/** A storage that cannot tell what became of a write under terms, with a look afterwards: what stands there is what was stored. */
-export function looking(storage: Storage): Storage {
-  return {
-    ...storage,
-    async write(entries, within) {
-      const outcomes = await storage.write(entries, within);
-      const { slots } = await storage.read(
-        entries.map(({ key }) => key),
-        [],
-        within,
-      );
-      return entries.map(({ bytes }, index) => outcomes[index] ?? Buffer.compare(slots[index]?.bytes ?? Buffer.from("absent"), bytes) === 0);
-    },
-  };
-}
-
 /** Puts enough rows into the table that a planner has a reason to use an index: a third each expired, alive and without end. */
 export async function fill(storage: Storage, count = 6000): Promise<void> {
   const lives = [1, 600_000, null];

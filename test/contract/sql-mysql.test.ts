@@ -8,7 +8,8 @@ import { isLeftOut } from "../servers/process.ts";
 import { runContract } from "./run-contract.ts";
 import { explainMysql } from "./sql-explain.ts";
 import { runSqlChecks } from "./sql-checks.ts";
-import { fill, looking, pass, plannedCalls } from "./sql-kit.ts";
+import { fill, pass, plannedCalls } from "./sql-kit.ts";
+import { telling } from "./telling.ts";
 
 let server: MariadbServer | undefined;
 let pool: Pool;
@@ -73,13 +74,13 @@ async function plantText(key: string, text: string): Promise<void> {
 
 describe.skipIf(isLeftOut("mariadb"))("sql() on MariaDB by mysql2", () => {
   runContract("query, refused writes seen by a look afterwards", ["plantForeign"], () => ({
-    storage: looking(storage),
+    storage: telling(storage),
     unique: randomUUID(),
     pass,
     plantText,
   }));
   runContract("execute, refused writes seen by a look afterwards", ["plantForeign"], () => ({
-    storage: looking(executed),
+    storage: telling(executed),
     unique: randomUUID(),
     pass,
     plantText,

@@ -20,6 +20,8 @@ export interface GateRequest {
 export interface GateAnswer {
   readonly status: number;
   readonly body: string;
+  /** Default: JSON. */
+  readonly contentType?: string;
 }
 
 /** A running gate. */
@@ -77,7 +79,7 @@ export async function startHttpGate(respond: (request: GateRequest) => Promise<G
     if (fault.cut === "after") return cut(request);
     const text = fault.mangle?.(answer.body) ?? answer.body;
     gate.bytesOut += Buffer.byteLength(text);
-    send(response, { status: answer.status, body: text });
+    send(response, { ...answer, body: text });
   }
   return gate;
 }
@@ -86,8 +88,8 @@ function cut(request: IncomingMessage): void {
   request.socket.resetAndDestroy();
 }
 
-function send(response: ServerResponse, { status, body }: GateAnswer): void {
-  response.writeHead(status, { "content-type": "application/json" });
+function send(response: ServerResponse, { status, body, contentType = "application/json" }: GateAnswer): void {
+  response.writeHead(status, { "content-type": contentType });
   response.end(body);
 }
 

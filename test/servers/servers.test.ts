@@ -125,8 +125,8 @@ describe("workerd on a real socket", () => {
     let aborted = 0;
     export default {
       async fetch(request, env) {
-        const { pathname } = new URL(request.url);
-        if (pathname === "/wait") await new Promise((resolve) => setTimeout(resolve, 300));
+        const { pathname, searchParams } = new URL(request.url);
+        if (pathname === "/wait") await new Promise((resolve) => setTimeout(resolve, Number(searchParams.get("ms"))));
         return Response.json([answer, env.TEXT, pathname, navigator.userAgent]);
       },
     };`;
@@ -144,9 +144,9 @@ describe("workerd on a real socket", () => {
   });
 
   test("a request can be reset in the middle, and told from one that hangs", async () => {
-    expect(await fetchOnce(`${server.url}/wait`, { resetAfterMs: 50 })).toMatchObject({ kind: "reset" });
-    expect(await fetchOnce(`${server.url}/wait`, { timeoutMs: 50 })).toMatchObject({ kind: "hung" });
-    expect(await fetchOnce(`${server.url}/wait`)).toMatchObject({ kind: "answer", status: 200 });
+    expect(await fetchOnce(`${server.url}/wait?ms=20000`, { resetAfterMs: 50 })).toMatchObject({ kind: "reset" });
+    expect(await fetchOnce(`${server.url}/wait?ms=20000`, { timeoutMs: 50 })).toMatchObject({ kind: "hung" });
+    expect(await fetchOnce(`${server.url}/wait?ms=50`)).toMatchObject({ kind: "answer", status: 200 });
     expect(await fetchOnce(`http://127.0.0.1:1/`)).toMatchObject({ kind: "lost" });
   });
 

@@ -6,13 +6,15 @@
  */
 import { neonConfig } from "@neondatabase/serverless";
 import { libsql } from "../../../adapters/libsql.ts";
+import { mongoDataApi } from "../../../adapters/mongo-data-api.ts";
 import { neon } from "../../../adapters/neon.ts";
 import { planetscale } from "../../../adapters/planetscale.ts";
 import { upstash } from "../../../adapters/upstash.ts";
+import type { Storage } from "../../../src/storage.ts";
 import { memoryStorage } from "../../../testing/index.ts";
 import type { Addresses } from "./protocol.ts";
 import type { Opened, Openers } from "./run.ts";
-import { telling } from "./telling.ts";
+import { telling } from "../../contract/telling.ts";
 
 export function storagesAnywhere(addresses: Addresses): Openers {
   return {
@@ -25,12 +27,26 @@ export function storagesAnywhere(addresses: Addresses): Openers {
     }),
     planetscale: given(addresses.planetscale, ({ url }) => ({ storage: telling(planetscale({ url })) })),
     libsql: given(addresses.libsql, ({ url }) => ({ storage: libsql({ url }) })),
+    mongoDataApi: given(addresses.mongoDataApi, ({ url, ...access }) => ({
+      storage: () => {
+        const collection = crypto.randomUUID();
+        return smallBatches(mongoDataApi({ ...access, endpoint: `${url}/${collection}/v1`, collection }));
+      },
+    })),
   };
 }
 
 /** How to open a storage whose server is there. */
 export function given<Address>(address: Address | undefined, open: (address: Address) => Promise<Opened> | Opened): Openers[string] {
   return address === undefined ? undefined : () => open(address);
+}
+
+/**
+ * The same storage, except that the largest batch it is asked for is one of 200. FerretDB takes time in the square of a
+ * collection's size, and every runtime asks it at once; the tests of each storage take the largest batch there is.
+ */
+export function smallBatches(storage: Storage): Storage {
+  return { ...storage, traits: { ...storage.traits, maxBatch: 200 } };
 }
 
 function openMemory(): Opened {

@@ -7,9 +7,10 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
+import { isBuiltin } from "node:module";
 import { join } from "node:path";
-import { build, type BuildOptions } from "esbuild";
-import { Miniflare } from "miniflare";
+import { build, type BuildOptions, type Plugin } from "esbuild";
+import { Miniflare, type MiniflareOptions } from "miniflare";
 import { schema } from "../../../adapters/d1.ts";
 import { clausesOf } from "../../contract/clauses.ts";
 import { isLeftOut } from "../../servers/process.ts";
@@ -24,8 +25,11 @@ const TOOLS = join(ROOT, "node_modules/.bin");
 /** A runtime that takes longer hangs. */
 const LANE_MS = 75_000;
 
-/** The date of the oldest compatibility flags under which every driver works; the Worker sets no flag. */
+/** The oldest date under which every driver that needs no flag works. */
 const COMPATIBILITY_DATE = "2022-01-01";
+
+/** From this date on, the flag `nodejs_compat` brings every module of Node that the drivers load; before, a bundler adds some. */
+const NODE_COMPATIBILITY_DATE = "2026-03-17";
 
 export const LANES: Readonly<Record<Runtime, (addresses: Addresses) => Promise<Findings>>> = {
   async node(addresses) {
@@ -47,7 +51,7 @@ export const LANES: Readonly<Record<Runtime, (addresses: Addresses) => Promise<F
     const program = await bundle("edge.main.ts", ["node", "import"], "process");
     return runProgram(join(TOOLS, "node"), [program, JSON.stringify(addresses), script]);
   },
-  workerd: runWorker,
+  workerd: runWorkers,
 };
 
 /** Bundles a file of this folder; answers the path of what came out. A Worker's `handle` becomes its fetch handler. */
@@ -68,10 +72,24 @@ async function bundle(file: string, conditions: readonly string[], kind: "proces
     target: "es2022",
     conditions: ["cacheme-source", ...conditions],
     external: ["cloudflare:*"],
+    plugins: kind === "worker" ? [nodeModules] : [],
     logLevel: "silent",
   });
   return outfile;
 }
+
+/** Workers import the modules of Node, also where a driver requires them, as every bundler for Workers sees to. */
+const nodeModules: Plugin = {
+  name: "node-modules",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /./ }, ({ path, kind }) => {
+      const name = path.replace(/^node:/, "");
+      if (!isBuiltin(name)) return undefined;
+      return kind === "require-call" ? { path: name, namespace: "required" } : { path: `node:${name}`, external: true };
+    });
+    onLoad({ filter: /./, namespace: "required" }, ({ path }) => ({ contents: `import it from "node:${path}"; module.exports = it;` }));
+  },
+};
 
 async function runProgram(command: string, args: readonly string[]): Promise<Findings> {
   const env = { ...process.env, DENO_DIR: join(FOLDER, "deno"), DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
@@ -92,31 +110,37 @@ async function runProgram(command: string, args: readonly string[]): Promise<Fin
   return { runtime, outcomes, ...(code === 0 ? {} : { failure: `it ended with ${code} after ${lines.length} clauses:\n${stderr.slice(-2000)}` }) };
 }
 
-/** Workers run in the workerd that miniflare starts, which brings the platform's bindings. */
-async function runWorker(addresses: Addresses): Promise<Findings> {
-  const scriptPath = await bundle("workerd.main.ts", ["workerd", "worker", "browser"], "worker");
-  const miniflare = new Miniflare({
-    modules: true,
-    modulesRules: [{ type: "ESModule", include: ["**/*.mjs"] }],
-    scriptPath,
-    compatibilityDate: COMPATIBILITY_DATE,
-    bindings: { ADDRESSES: JSON.stringify(addresses) },
-    kvNamespaces: ["KV"],
-    kvPersist: false,
-    d1Databases: ["DB"],
-    d1Persist: false,
-    cf: false,
-    host: "127.0.0.1",
-    port: 0,
-  });
+/** Workers run in the workerd that miniflare starts, which brings the platform's bindings. Two, as only one has a flag. */
+async function runWorkers(addresses: Addresses): Promise<Findings> {
+  const rows = ROWS.filter(({ clients, server }) => clients.workerd !== undefined && !(server !== undefined && isLeftOut(server)));
+  const bindings = { ADDRESSES: JSON.stringify(addresses) };
+  const outcomes = await Promise.all([
+    runWorker(
+      "workerd.main.ts",
+      { compatibilityDate: COMPATIBILITY_DATE, bindings, kvNamespaces: ["KV"], kvPersist: false, d1Databases: ["DB"], d1Persist: false },
+      rows.filter(({ flag }) => flag === undefined),
+    ),
+    runWorker(
+      "workerd-node.main.ts",
+      { compatibilityDate: NODE_COMPATIBILITY_DATE, compatibilityFlags: ["nodejs_compat"], bindings },
+      rows.filter(({ flag }) => flag !== undefined),
+    ),
+  ]);
+  const version = spawnSync(workerdBinary(), ["--version"], { encoding: "utf8" }).stdout.trim();
+  return { runtime: version, outcomes: outcomes.flat() };
+}
+
+async function runWorker(file: string, options: Partial<MiniflareOptions>, rows: readonly Row[]): Promise<readonly Outcome[]> {
+  const scriptPath = await bundle(file, ["workerd", "worker", "browser"], "worker");
+  const modulesRules = [{ type: "ESModule" as const, include: ["**/*.mjs"] }];
+  const miniflare = new Miniflare({ modules: true, modulesRules, scriptPath, cf: false, host: "127.0.0.1", port: 0, ...options });
   try {
     const url = await miniflare.ready;
-    const database = await miniflare.getD1Database("DB");
-    for (const statement of schema().split(/;\n/).filter(Boolean)) await database.prepare(statement).run();
-    const rows = ROWS.filter(({ clients, server }) => clients.workerd !== undefined && !(server !== undefined && isLeftOut(server)));
-    const outcomes = await Promise.all(rows.map((row) => askWorker(url, row)));
-    const version = spawnSync(workerdBinary(), ["--version"], { encoding: "utf8" }).stdout.trim();
-    return { runtime: version, outcomes: outcomes.flat() };
+    if (rows.some(({ storage }) => storage === "d1")) {
+      const database = await miniflare.getD1Database("DB");
+      for (const statement of schema().split(/;\n/).filter(Boolean)) await database.prepare(statement).run();
+    }
+    return (await Promise.all(rows.map((row) => askWorker(url, row)))).flat();
   } finally {
     await miniflare.dispose();
   }
@@ -125,7 +149,8 @@ async function runWorker(addresses: Addresses): Promise<Findings> {
 async function askWorker(url: URL, { storage, lacking }: Row): Promise<readonly Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const { name } of clausesOf(lacking)) {
-    const response = await fetch(url, { method: "POST", body: JSON.stringify({ storage, clause: name }) });
+    // A connection that waited for its next clause may be closed by workerd just as that is sent.
+    const response = await fetch(url, { method: "POST", headers: { connection: "close" }, body: JSON.stringify({ storage, clause: name }) });
     outcomes.push({ storage, clause: name, error: (await response.text()) || null });
   }
   return outcomes;

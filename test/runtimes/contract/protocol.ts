@@ -14,6 +14,8 @@ export interface Addresses {
   readonly libsql?: { readonly url: string } | undefined;
   readonly postgres?: { readonly url: string } | undefined;
   readonly mysql?: { readonly url: string } | undefined;
+  readonly mongodb?: { readonly url: string } | undefined;
+  readonly mongoDataApi?: { readonly url: string; readonly apiKey: string; readonly dataSource: string; readonly database: string } | undefined;
 }
 
 /** What became of one clause with one storage. */

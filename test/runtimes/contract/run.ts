@@ -10,7 +10,8 @@ import type { Outcome } from "./protocol.ts";
 
 /** A storage and what belongs to it. */
 export interface Opened {
-  readonly storage: Storage;
+  /** Or what makes one for each clause. */
+  readonly storage: Storage | (() => Storage);
   /** Lets time go by on its clock. Default: time itself; `null`: that would take too long. */
   readonly pass?: ((ms: number) => void) | null | undefined;
   /** Closes the client that the storage was given. */
@@ -39,9 +40,8 @@ async function runStorage(storage: string, open: () => Promise<Opened> | Opened,
   let opened: Opened | undefined;
   try {
     opened = await open();
-    const subject = subjectOf(opened);
     for (const { name, needs } of storageContract) {
-      if (needs?.(subject) ?? true) report({ storage, clause: name, error: await runClause(opened, name) });
+      if (needs?.(subjectOf(opened)) ?? true) report({ storage, clause: name, error: await runClause(opened, name) });
     }
   } catch (error) {
     report({ storage, clause: "the storage opens", error: String(error) });
@@ -51,7 +51,7 @@ async function runStorage(storage: string, open: () => Promise<Opened> | Opened,
 }
 
 function subjectOf({ storage, pass }: Opened): ContractSubject {
-  return { storage, unique: crypto.randomUUID(), pass: pass === null ? undefined : (pass ?? wait) };
+  return { storage: typeof storage === "function" ? storage() : storage, unique: crypto.randomUUID(), pass: pass === null ? undefined : (pass ?? wait) };
 }
 
 function wait(ms: number): Promise<void> {

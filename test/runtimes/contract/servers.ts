@@ -6,7 +6,9 @@
 import { createClient } from "@libsql/client/http";
 import { createConnection } from "mysql2/promise";
 import { schema } from "../../../adapters/sql.ts";
+import { startMongo } from "../../servers/ferretdb.ts";
 import { startMariadb } from "../../servers/mariadb.ts";
+import { startMongoDataApi } from "../../servers/mongo-data-api.ts";
 import { startNeonBridge } from "../../servers/neon-bridge.ts";
 import { poolPg } from "../../servers/pg.ts";
 import { startPlanetscaleBridge } from "../../servers/planetscale-bridge.ts";
@@ -60,6 +62,11 @@ const STARTS: Readonly<Record<string, () => Promise<Started>>> = {
     await client.executeMultiple(schema("sqlite"));
     client.close();
     return { addresses: { libsql: { url: server.url } }, stops: [() => server.stop()] };
+  },
+  async ferretdb() {
+    const server = await startMongo();
+    const api = await startMongoDataApi({ client: server.client });
+    return { addresses: { mongodb: { url: server.url }, mongoDataApi: { url: api.url, ...api.access } }, stops: [() => api.stop(), () => server.stop()] };
   },
 };
 

@@ -10,19 +10,21 @@ import { redis } from "../../../adapters/redis.ts";
 import { sql, type SqlParam } from "../../../adapters/sql.ts";
 import { poolPg } from "../../servers/pg.ts";
 import { given } from "./anywhere.ts";
+import { openMongo } from "./mongo-driver.ts";
 import type { Addresses } from "./protocol.ts";
 import type { Opened, Openers } from "./run.ts";
-import { telling } from "./telling.ts";
+import { telling } from "../../contract/telling.ts";
 
 interface Address {
   readonly url: string;
 }
 
-export function storagesOverSockets({ redis: redisServer, postgres, mysql }: Addresses): Openers {
+export function storagesOverSockets({ redis: redisServer, postgres, mysql, mongodb: mongoServer }: Addresses): Openers {
   return {
     redis: given(redisServer, openRedis),
     "sql, postgres": given(postgres, openPostgres),
     "sql, mysql": given(mysql, openMysql),
+    mongodb: given(mongoServer, openMongo),
   };
 }
 

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Storage, WriteEntry } from "../../../src/storage.ts";
+import type { Storage, WriteEntry } from "../../src/storage.ts";
 
 /** The same storage, except that `write` finds out what it was not told. */
 export function telling(storage: Storage): Storage {
