@@ -124,7 +124,10 @@ export function listOf(reply: unknown, length: number): readonly unknown[] {
   return reply;
 }
 
-/** Whether an error says that the server does not know a script (it was restarted, or its scripts were flushed). */
+/**
+ * Whether an error says that the server does not know a script (it was restarted, or its scripts were flushed). A bridge may
+ * put its own words before Redis'; the command, which a client may quote behind them, begins with a bracket.
+ */
 export function isNoScript(error: unknown): error is Error {
-  return error instanceof Error && /^NOSCRIPT\b/.test(error.message);
+  return error instanceof Error && /^[^["]*\bNOSCRIPT\b/.test(error.message);
 }
