@@ -54,7 +54,8 @@ export interface MongodbOptions {
 
 /**
  * The index by which MongoDB deletes what is expired, once a minute; reads do not wait for it. Make it once:
- * `await collection.createIndex(ttlIndex.key, ttlIndex.options)`.
+ * `await collection.createIndex(ttlIndex.key, ttlIndex.options)`. Without it expired documents are invisible all the same and
+ * only take space; no event tells, and `cache.prune` removes them.
  */
 export const ttlIndex: { readonly key: { exp: 1 }; readonly options: { expireAfterSeconds: 0; name: string } } = {
   key: { exp: 1 },
@@ -79,7 +80,8 @@ const READ_OPTIONS = { readPreference: "primary", promoteValues: true, promoteLo
  * everywhere. Clocks that differ shift a slot's end by as much; guarded slots are kept for a minute more than they are
  * needed, so callers have to agree within a minute. A raise under a slow clock still gives a higher number.
  *
- * On Workers its client holds sockets of one request: make both in a function, for each `cache.with`.
+ * On Workers its client holds sockets of one request: give the storage as a function that makes both, and ask through
+ * `cache.with`. It needs `nodejs_compat` there, and no polyfills from compatibility date 2026-03-17 on.
  *
  * @param options.collection a `Collection` of `mongodb` 6 or newer.
  * @throws TypeError if `collection` is none.

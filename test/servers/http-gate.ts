@@ -42,7 +42,7 @@ export interface HttpGate {
 
 /** Starts a gate. An answer that throws is a 500 with its message. */
 export async function startHttpGate(respond: (request: GateRequest) => Promise<GateAnswer>): Promise<HttpGate> {
-  const server = createServer((request, response) => {
+  const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     handle(request, response).catch((error: unknown) => {
       if (!response.headersSent && !response.destroyed) send(response, { status: 500, body: JSON.stringify({ message: String(error) }) });
     });

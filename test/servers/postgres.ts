@@ -67,7 +67,7 @@ async function isUp(url: string): Promise<void> {
     try {
       return await (await connectPg(url)).end();
     } catch (error) {
-      if (attempt === 250 || !String(error).includes("starting up")) throw error;
+      if (attempt === 3_000 || !String(error).includes("starting up")) throw error;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
@@ -123,7 +123,7 @@ function run(program: string, args: readonly string[], cwd: string): void {
 
 /** Ends it at once but in good order, so that its children end too and no shared memory is left. */
 async function quit(pidFile: string): Promise<void> {
-  for (let attempt = 0; attempt < 250 && existsSync(pidFile); attempt += 1) {
+  for (let attempt = 0; attempt < 3_000 && existsSync(pidFile); attempt += 1) {
     const pid = Number(readFileSync(pidFile, "utf8").split("\n")[0]);
     if (attempt === 0 && pid > 1) process.kill(pid, "SIGQUIT");
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -121,4 +121,4 @@ test("miniflare's D1 counts a batch once, and each statement that runs alone", a
   await counted.prepare("select 3 c").bind().all();
   expect(server.calls).toBe(2);
   await server.stop();
-}, 30_000);
+}, 180_000);

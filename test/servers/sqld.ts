@@ -32,7 +32,7 @@ export async function startSqld(): Promise<SqldServer> {
     "100MB",
   ]);
   const url = `http://127.0.0.1:${server.port}`;
-  for (let attempt = 0; attempt < 500; attempt += 1) {
+  for (let attempt = 0; attempt < 3_000; attempt += 1) {
     const health = await fetch(`${url}/health`).catch(() => undefined);
     if (health?.ok) return { ...server, url };
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -53,7 +53,7 @@ export async function startUpstashBridge({
   readonly token?: string;
 }): Promise<UpstashBridge> {
   const redis = connectRedis(redisPort);
-  const server = createServer((request, response) => {
+  const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     handle(request, response).catch((error: unknown) => {
       if (!response.headersSent && !response.destroyed) answer(response, 500, JSON.stringify({ error: String(error) }));
     });

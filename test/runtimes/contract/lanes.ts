@@ -23,7 +23,7 @@ const FOLDER = join(ROOT, ".cache/runtimes");
 const TOOLS = join(ROOT, "node_modules/.bin");
 
 /** A runtime that takes longer hangs. */
-const LANE_MS = 75_000;
+const LANE_MS = 240_000;
 
 /** The oldest date under which every driver that needs no flag works. */
 const COMPATIBILITY_DATE = "2022-01-01";

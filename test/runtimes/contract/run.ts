@@ -22,7 +22,7 @@ export interface Opened {
 export type Openers = Readonly<Record<string, (() => Promise<Opened> | Opened) | undefined>>;
 
 /** A clause that takes longer hangs. */
-const CLAUSE_MS = 15_000;
+const CLAUSE_MS = 60_000;
 
 /** Runs every clause that applies: one storage's one after the other, the storages beside each other. */
 export async function runContracts(openers: Openers, report: (outcome: Outcome) => void): Promise<void> {
