@@ -13,6 +13,8 @@ declare global {
   const db: {
     user(id: number): Promise<User>;
     users(ids: readonly number[]): Promise<(User | Error)[]>;
+    price(sku: string): Promise<number | null>;
+    priceChangedWithin(sku: string, ms: number): Promise<boolean>;
   };
   const url: string;
   const token: string;

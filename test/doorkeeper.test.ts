@@ -8,7 +8,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { bloomFilter, type BloomFilterOptions, type Doorkeeper } from "../src/doorkeeper.ts";
-import { createRandom } from "./properties/random.ts";
+import { createRandom } from "../testing/random.ts";
 
 /** Share of `asked` first arrivals that were admitted: of those in the last twentieth of as many as a filter is made for. */
 function falsePositives(capacity: number, falsePositiveRate: number | undefined, asked: number): number {

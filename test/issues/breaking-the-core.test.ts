@@ -61,7 +61,12 @@ describe("loads", () => {
   test("by loadAll that give promises, streams or Responses fail those keys, and share nothing", async () => {
     const { cache } = rig();
     const answers: Record<string, unknown> = { promise: Promise.resolve("x"), response: new Response("x"), stream: new ReadableStream(), good: "x" };
-    const Item = defineNode<string, unknown>({ name: freshName(), key: (key) => key, loadAll: (keys) => keys.map((key) => answers[key]), caches: NEAR });
+    const Item = defineNode<string, unknown, unknown>({
+      name: freshName(),
+      key: (key) => key,
+      loadAll: (keys) => keys.map((key) => answers[key]),
+      caches: NEAR,
+    });
     const results = await cache.lookupAll(Object.keys(answers).map((key) => Item(key)));
     for (const result of results.slice(0, 3)) expect(isCacheError("error" in result ? result.error : undefined, "ERR_SERIALIZE")).toBe(true);
     expect(results[3]).toMatchObject({ value: "x" });

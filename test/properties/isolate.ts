@@ -10,7 +10,7 @@ import { drainByMicrotasks } from "../../src/runtime.ts";
 import type { Cache } from "../../src/types.ts";
 import { TIMES } from "./judge.ts";
 import type { Plan, Setting } from "./plan.ts";
-import type { VirtualClock } from "./virtual-clock.ts";
+import type { VirtualClock } from "../../testing/virtual-clock.ts";
 import type { Op, Server } from "./world.ts";
 
 /** Unix time at the origin of the virtual clock, in ms. */

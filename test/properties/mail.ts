@@ -1,102 +1,66 @@
 /**
- * The messages of a simulation, between isolates, servers and the source. A message is *sent*, *applied* where it goes, and
- * *answered*; when each happens is for the scheduler to say. A message can be applied though nobody waits for it any more,
- * and the answers to a killed request are never given.
+ * The mail of these simulations: messages belong to operations, which note what befell them, and everything is told for a story.
  *
  * @module
  */
+import { Mail, type Message as AnyMessage } from "../../testing/mail.ts";
 import { SOURCE_FAILED, TIMES } from "./judge.ts";
 import { present } from "./plan.ts";
 import type { Op } from "./world.ts";
 
 /** A call on its way. */
-export interface Message {
-  readonly op: Op;
-  readonly verb: string;
-  readonly target: string;
-  readonly sentAt: number;
-  readonly signal: AbortSignal | undefined;
-  state: "sent" | "applied" | "abandoned";
-  /** Takes effect at the server. */
-  apply(): void;
-  /** What came of it, for a story. */
-  describe(): string;
-  answer(): void;
-  refuse(error: Error): void;
-}
-
-/** Whether somebody waits for the answer. */
-export function isAwaited({ state, op, signal }: Message): boolean {
-  return state !== "abandoned" && !op.dead && signal?.aborted !== true;
-}
+export type Message = AnyMessage<Op>;
 
 /** See the file's head. */
-export class Mail {
-  /** Those under way, oldest first. */
-  messages: readonly Message[] = [];
-  private readonly clock: { now(): number };
+export class OpMail extends Mail<Op> {
   private readonly say: (line: string) => void;
+  /** What came of a message, for a story. */
+  private readonly tales = new WeakMap<Message, () => string>();
 
   constructor(clock: { now(): number }, say: (line: string) => void) {
-    this.clock = clock;
+    super({ now: () => clock.now(), isDead: (op) => op.dead, failureOf: errorOf });
     this.say = say;
   }
 
   /** Sends a call on behalf of the present operation. `tell` is for stories. */
-  send<T>(verb: string, target: string, signal: AbortSignal | undefined, apply: () => T, tell: (result: T) => string): Promise<T> {
+  ask<T>(verb: string, target: string, signal: AbortSignal | undefined, apply: () => T, tell: (result: T) => string): Promise<T> {
     const op = present();
     const name = `${verb} ${target}`;
     op.calls.set(name, (op.calls.get(name) ?? 0) + 1);
-    if (op.dead) return new Promise(() => undefined);
-    signal?.addEventListener("abort", () => void (op.troubled = true), { once: true });
-    return new Promise((resolve, reject) => {
-      let result: { readonly value: T } | undefined;
-      const message: Message = {
-        op,
-        verb,
-        target,
-        sentAt: this.clock.now(),
-        signal,
-        state: "sent",
-        apply: () => void (result = { value: apply() }),
-        describe: () => (result ? tell(result.value) : ""),
-        answer: () => result && resolve(result.value),
-        refuse: reject,
-      };
-      this.messages = [...this.messages, message];
+    if (!op.dead) signal?.addEventListener("abort", () => void (op.troubled = true), { once: true });
+    let tale = "";
+    const answered = this.send<T>({
+      owner: op,
+      verb,
+      target,
+      signal,
+      apply() {
+        const result = apply();
+        tale = tell(result);
+        return result;
+      },
     });
+    const sent = this.messages.at(-1);
+    if (!op.dead && sent) this.tales.set(sent, () => tale);
+    return answered;
   }
 
-  /** The server does what it was asked to. */
-  apply(message: Message): void {
-    message.apply();
-    const awaited = isAwaited(message);
-    this.say(`${label(message)} applied${awaited ? "" : " (nobody waits)"} ${message.describe()}`);
-    if (awaited) message.state = "applied";
-    else this.drop(message);
+  override apply(message: Message): void {
+    const awaited = this.isAwaited(message);
+    void super.apply(message);
+    this.say(`${label(message)} applied${awaited ? "" : " (nobody waits)"} ${this.tales.get(message)?.() ?? ""}`);
   }
 
-  /** The caller gets its answer. */
-  answer(message: Message): void {
-    this.drop(message);
-    message.answer();
-  }
-
-  /** The caller gets an error, and what it asked for may still happen. */
-  abandon(message: Message): void {
+  override abandon(message: Message): void {
     this.say(`${label(message)} fails for its caller (and may still be applied)`);
-    if (message.state === "sent") message.state = "abandoned";
-    else this.drop(message);
-    message.op.troubled = true;
-    refuse(message);
+    this.blame(message, true);
+    super.abandon(message);
   }
 
-  /** It never arrives; the caller is told so, or is not. */
-  lose(message: Message, told: boolean): void {
+  override lose(message: Message, told: boolean): void {
     this.say(`${label(message)} is lost`);
-    this.drop(message);
-    message.op.troubled = true;
-    if (told) refuse(message);
+    this.blame(message, told);
+    super.lose(message, told);
   }
 
   /** Loses, at a time, what is under way for longer than a call may be late. */
@@ -106,24 +70,15 @@ export class Mail {
     );
   }
 
-  /** The answers that a killed request will not get. */
-  dropAnswersTo(op: Op): void {
-    this.messages = this.messages.filter((message) => message.op !== op || message.state !== "applied");
-  }
-
-  private drop(message: Message): void {
-    this.messages = this.messages.filter((other) => other !== message);
+  /** Tells the judge: a read that failed may be sent once more. */
+  private blame({ owner, verb, target }: Message, told: boolean): void {
+    owner.troubled = true;
+    if (told) owner.calls.set(`failed ${verb} ${target}`, 1);
   }
 }
 
-/** Tells the caller, and the judge: a read that failed may be sent once more. */
-function refuse(message: Message): void {
-  message.op.calls.set(`failed ${message.verb} ${message.target}`, 1);
-  message.refuse(errorOf(message));
-}
-
-function label({ op, verb, target }: Message): string {
-  return `${op.name}: ${verb}${target === "source" ? "" : ` ${target}`}`;
+function label({ owner, verb, target }: Message): string {
+  return `${owner.name}: ${verb}${target === "source" ? "" : ` ${target}`}`;
 }
 
 function errorOf({ target }: Message): Error {

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Plan, Setting, Step } from "./plan.ts";
-import { chance, createRandom, replay } from "./random.ts";
+import { chance, createRandom, replay } from "../../testing/random.ts";
 import { simulate } from "./simulation.ts";
 
 /** A failing schedule. */

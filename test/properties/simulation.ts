@@ -13,15 +13,15 @@ import { createIsolate, WALL } from "./isolate.ts";
 import type { Isolate } from "./isolate.ts";
 import { createJudge, TIMES } from "./judge.ts";
 import type { Judge, Path } from "./judge.ts";
-import { isAwaited, Mail } from "./mail.ts";
+import { OpMail } from "./mail.ts";
 import type { Message } from "./mail.ts";
 import { perform } from "./operations.ts";
 import type { Audience } from "./operations.ts";
 import { asking, present, TIER_NAMES } from "./plan.ts";
 import type { Plan, Run, Setting, Step } from "./plan.ts";
-import type { Choices } from "./random.ts";
-import { createVirtualClock } from "./virtual-clock.ts";
-import type { VirtualClock } from "./virtual-clock.ts";
+import type { Choices } from "../../testing/random.ts";
+import { createVirtualClock } from "../../testing/virtual-clock.ts";
+import type { VirtualClock } from "../../testing/virtual-clock.ts";
 import { createServer, DELAY_MS } from "./world.ts";
 import type { Op, Server, Version } from "./world.ts";
 
@@ -60,7 +60,7 @@ export class Simulation implements Audience {
   private readonly judge: Judge;
   readonly ops: Op[] = [];
   private readonly rows: number[] = [1, 1];
-  readonly mail: Mail;
+  readonly mail: OpMail;
   private drains: { readonly op: Op; readonly run: () => void }[] = [];
   private step = 0;
   /** Whether somebody died or was slow, so that work may be done twice. */
@@ -72,7 +72,7 @@ export class Simulation implements Audience {
     this.setting = setting;
     this.telling = telling;
     this.clock = createVirtualClock(present);
-    this.mail = new Mail(this.clock, (line) => this.say(line));
+    this.mail = new OpMail(this.clock, (line) => this.say(line));
     const post = { now: () => this.clock.now(), choices, mail: this.mail };
     this.servers = own.tiers.map(({ ttlMs, weak }, index) => createServer(TIER_NAMES[index] ?? "", ttlMs, weak, post, own.flaws));
     this.judge = createJudge(this.ops, this.servers);
@@ -105,14 +105,14 @@ export class Simulation implements Audience {
 
   private weight(message: Message | undefined): number {
     if (!message) return this.setting.pace;
-    return message.op.moves >= message.op.slowFrom ? 0.02 : 1;
+    return message.owner.moves >= message.owner.slowFrom ? 0.02 : 1;
   }
 
   /** Moves one message on, by luck if there are faults. */
   private move(message: Message, faults: boolean): Promise<void> {
-    message.op.moves++;
+    message.owner.moves++;
     const luck = faults ? this.choices.pick(14) : 0;
-    if (luck === 13 && isAwaited(message)) return this.handle("abandon", message);
+    if (luck === 13 && this.mail.isAwaited(message)) return this.handle("abandon", message);
     if (luck === 12 && message.state === "sent") return this.handle("lose", message, this.choices.pick(2) === 0);
     return this.handle(message.state === "applied" ? "answer" : "apply", message);
   }
@@ -164,7 +164,7 @@ export class Simulation implements Audience {
   }
 
   private alive(): Op[] {
-    return this.ops.filter((op) => !op.dead && (op.endStep === Number.POSITIVE_INFINITY || this.mail.messages.some((message) => message.op === op)));
+    return this.ops.filter((op) => !op.dead && (op.endStep === Number.POSITIVE_INFINITY || this.mail.messages.some((message) => message.owner === op)));
   }
 
   // ---- operations
@@ -229,7 +229,7 @@ export class Simulation implements Audience {
       moves: 0,
       slowFrom: this.setting.slowFrom[index] ?? Number.POSITIVE_INFINITY,
       load: (row) =>
-        this.mail.send(
+        this.mail.ask(
           "load",
           "source",
           undefined,

@@ -7,7 +7,7 @@
 import type { Message } from "./mail.ts";
 import { plan } from "./plan.ts";
 import type { Scenario } from "./plan.ts";
-import type { Choices } from "./random.ts";
+import type { Choices } from "../../testing/random.ts";
 import { Simulation } from "./simulation.ts";
 import { describeSlot } from "./world.ts";
 import type { Op, Server } from "./world.ts";
@@ -66,11 +66,11 @@ export function stage(scenario: Omit<Scenario, "kinds" | "faults" | "requestScop
   const simulation = new Simulation(plan(`story-${++staged}`, { ...scenario, kinds: "" }), choices, setting, true);
 
   function message(op: Op, name: string): Message {
-    const found = simulation.mail.messages.find((candidate) => candidate.op === op && `${candidate.verb} ${candidate.target}` === name);
+    const found = simulation.mail.messages.find((candidate) => candidate.owner === op && `${candidate.verb} ${candidate.target}` === name);
     if (!found) throw new Error(`${op.name} has no "${name}" under way:\n${simulation.story.join("\n")}`);
     return found;
   }
-  const first = (op: Op): Message | undefined => simulation.mail.messages.find((candidate) => candidate.op === op);
+  const first = (op: Op): Message | undefined => simulation.mail.messages.find((candidate) => candidate.owner === op);
   function server(name: string): Server {
     const found = simulation.servers.find(({ storage }) => storage.name === name);
     if (!found) throw new Error(`no server ${name}`);
@@ -91,7 +91,7 @@ export function stage(scenario: Omit<Scenario, "kinds" | "faults" | "requestScop
     },
     abandon: (op, name) => simulation.handle("abandon", message(op, name)),
     lose: (op, name) => simulation.handle("lose", message(op, name)),
-    open: (op) => simulation.mail.messages.filter((candidate) => candidate.op === op).map(({ verb, target }) => `${verb} ${target}`),
+    open: (op) => simulation.mail.messages.filter((candidate) => candidate.owner === op).map(({ verb, target }) => `${verb} ${target}`),
     advance: (ms) => simulation.advance(ms),
     kill: (op) => simulation.kill(op),
     rest: () => simulation.rest(),

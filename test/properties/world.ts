@@ -7,8 +7,8 @@
 import { generationKey } from "../../src/key.ts";
 import type { Serializer } from "../../src/serializer/serializer.ts";
 import type { Slot, Storage, WriteEntry } from "../../src/storage.ts";
-import type { Mail } from "./mail.ts";
-import type { Choices } from "./random.ts";
+import type { OpMail } from "./mail.ts";
+import type { Choices } from "../../testing/random.ts";
 
 /** One operation of a program: a call of the API in one isolate, by one request. */
 export interface Op {
@@ -53,7 +53,7 @@ export interface Version {
 export interface Post {
   readonly now: () => number;
   readonly choices: Choices;
-  readonly mail: Mail;
+  readonly mail: OpMail;
 }
 
 /** What a server keeps under a key. */
@@ -133,7 +133,7 @@ export function createServer(name: string, ttlMs: number, weak: boolean, post: P
     name,
     traits: weak ? { consistency: "eventual" } : { conditional: true, consistency: "strong" },
     read: (keys, names, signal) =>
-      post.mail.send(
+      post.mail.ask(
         "read",
         name,
         signal,
@@ -141,7 +141,7 @@ export function createServer(name: string, ttlMs: number, weak: boolean, post: P
         (result) => result.slots.map((slot) => describeSlot(slot?.bytes)).join(" "),
       ),
     write: (entries, signal) =>
-      post.mail.send(
+      post.mail.ask(
         "write",
         name,
         signal,
@@ -149,7 +149,7 @@ export function createServer(name: string, ttlMs: number, weak: boolean, post: P
         (stored) => entries.map(({ bytes }, index) => `${describeSlot(bytes)} ${stored[index] === false ? "REFUSED" : "stored"}`).join(", "),
       ),
     remove: (keys, signal) =>
-      post.mail.send(
+      post.mail.ask(
         "remove",
         name,
         signal,
@@ -157,7 +157,7 @@ export function createServer(name: string, ttlMs: number, weak: boolean, post: P
         () => "",
       ),
     raise: (names, signal) =>
-      post.mail.send(
+      post.mail.ask(
         "raise",
         name,
         signal,
@@ -165,7 +165,7 @@ export function createServer(name: string, ttlMs: number, weak: boolean, post: P
         () => "",
       ),
     ensure: (names, signal) =>
-      post.mail.send(
+      post.mail.ask(
         "ensure",
         name,
         signal,

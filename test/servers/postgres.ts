@@ -125,7 +125,16 @@ function run(program: string, args: readonly string[], cwd: string): void {
 async function quit(pidFile: string): Promise<void> {
   for (let attempt = 0; attempt < 3_000 && existsSync(pidFile); attempt += 1) {
     const pid = Number(readFileSync(pidFile, "utf8").split("\n")[0]);
-    if (attempt === 0 && pid > 1) process.kill(pid, "SIGQUIT");
+    if (!(pid > 1) || !signalled(pid, attempt === 0 ? "SIGQUIT" : 0)) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Whether there was anybody to signal; 0 only asks. */
+function signalled(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    return false;
   }
 }

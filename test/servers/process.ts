@@ -16,7 +16,11 @@ export interface ServerProcess {
   readonly directory: string;
   /** What it has printed so far. */
   log(): string;
-  /** Kills it without a chance to say goodbye, and removes its directory. Calling it again is no error. */
+  /** Kills it without a chance to say goodbye (`SIGKILL`); its directory stays as it is. Calling it again is no error. */
+  kill(): Promise<void>;
+  /** Starts it again after `kill`, on the same port and directory, and waits until its port accepts connections. */
+  restart(): Promise<void>;
+  /** Kills it, and removes its directory. Calling it again is no error. */
   stop(): Promise<void>;
 }
 
@@ -67,20 +71,47 @@ export async function startProcess(command: string, argumentsFor: (port: number,
 async function startOnce(command: string, argumentsFor: (port: number, directory: string) => readonly string[], port: number): Promise<ServerProcess> {
   const directory = mkdtempSync(join(tmpdir(), "cacheme-test-"));
   const chosen = port === 0 ? await freePort() : port;
-  const child = spawn("sh", ["-c", WRAPPER, "sh", command, ...argumentsFor(chosen, directory)], { cwd: directory, stdio: ["pipe", "pipe", "pipe"] });
+  const args = argumentsFor(chosen, directory);
   let log = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (log = (log + data.toString()).slice(-100_000)));
-  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  function launch(): { readonly child: ChildProcess; end(): Promise<void> } {
+    const child = spawn("sh", ["-c", WRAPPER, "sh", command, ...args], { cwd: directory, stdio: ["pipe", "pipe", "pipe"] });
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (log = (log + data.toString()).slice(-100_000)));
+    const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+    return {
+      child,
+      end() {
+        child.stdin.end();
+        return ended;
+      },
+    };
+  }
+  let running = launch();
   async function stop(): Promise<void> {
-    child.stdin.end();
-    await ended;
+    await running.end();
     rmSync(directory, { recursive: true, force: true });
   }
-  if (!(await accepts(chosen, child))) {
-    await stop();
+  async function isUp(): Promise<void> {
+    if (await accepts(chosen, running.child)) return;
     throw new Error(`${command} does not answer on port ${chosen}:\n${log.slice(-2000)}`);
   }
-  return { port: chosen, directory, log: () => log, stop };
+  try {
+    await isUp();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    port: chosen,
+    directory,
+    log: () => log,
+    kill: () => running.end(),
+    async restart() {
+      await running.end();
+      running = launch();
+      await isUp();
+    },
+    stop,
+  };
 }
 
 /** Long enough for a machine that is busy with other things. */

@@ -1,10 +1,10 @@
 /**
- * Time for the simulator: it moves only when it is told to. Every timer remembers on whose behalf it was set, so that those
- * of a killed request can be dropped and those of a slow one held back. It runs nothing by itself and awaits nothing.
+ * Time that moves only when it is told to. Every timer remembers on whose behalf it was set, so that those of a killed request
+ * or isolate can be dropped and those of a slow one held back. It runs nothing by itself and awaits nothing.
  *
  * @module
  */
-import type { Clock } from "../../src/clock.ts";
+import type { Clock } from "../src/clock.ts";
 
 /** A timer that waits for its time. */
 export interface VirtualTimer<Owner> {
@@ -21,6 +21,8 @@ export interface VirtualClock<Owner> extends Clock {
   takeNext(until: number, held?: Owner): VirtualTimer<Owner> | undefined;
   /** Forgets what an owner still waits for. */
   dropTimersOf(owner: Owner): void;
+  /** Timers that have neither been taken out, nor cleared or dropped. */
+  readonly pending: number;
 }
 
 /** A clock at 0 whose timers belong to whatever `ownerOf` says at the moment in which they are set. */
@@ -55,6 +57,9 @@ export function createVirtualClock<Owner>(ownerOf: () => Owner): VirtualClock<Ow
     },
     dropTimersOf(owner) {
       for (const timer of timers.values()) if (timer.owner === owner) timers.delete(timer);
+    },
+    get pending() {
+      return timers.size;
     },
   };
 }

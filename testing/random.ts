@@ -1,6 +1,6 @@
 /**
- * Seeded choice for the simulator. All that a run decides by chance goes through one list of choices, its *tape*: a failing
- * run is told again by replaying the tape, and made shorter by cutting pieces out of it. It relies on nothing.
+ * Seeded choice. All that a run decides by chance goes through one list of choices, its *tape*: a failing run is told again by
+ * replaying the tape, and made shorter by cutting pieces out of it. It relies on nothing.
  *
  * @module
  */
