@@ -182,7 +182,7 @@ export interface StandardSchema<Output = unknown> {
 export type KeyTuple = readonly (string | number | bigint | boolean)[];
 
 /** The declaration of a node. Every field is checked by `defineNode`. */
-export interface NodeDefinition<Params, Value extends Known, StorageName extends string = RegisteredStorage, Env = RegisteredEnv, Known = unknown> {
+export interface NodeDefinition<Params, Value, StorageName extends string = RegisteredStorage, Env = RegisteredEnv, Known = unknown> {
   /** Unique in the isolate; shown in stats and events. */
   readonly name: string;
   /** Lets this definition replace one of the same name, for hot reload. Default: `false`. */
@@ -192,12 +192,14 @@ export interface NodeDefinition<Params, Value extends Known, StorageName extends
   /** The node's part of the key. A string is used as it is, a tuple is joined injectively. Annotate its parameter. */
   readonly key: (params: Params) => string | KeyTuple;
   /** Gets one value from the source. Optional for a node that is only memoized. */
-  readonly load?: ((params: NoInfer<Params>, context: LoadContext<Env, Known>) => MaybePromise<Value>) | undefined;
+  readonly load?: ((params: NoInfer<Params>, context: LoadContext<Env, Known>) => MaybePromise<Value & NoInfer<Known>>) | undefined;
   /**
    * Gets many values in one call, aligned with its input; an `Error` at a position is the failure of that key alone.
    * A node whose values are errors cannot use it.
    */
-  readonly loadAll?: ((params: readonly NoInfer<Params>[], context: LoadAllContext<Env, Known>) => MaybePromise<readonly (Value | Error)[]>) | undefined;
+  readonly loadAll?:
+    | ((params: readonly NoInfer<Params>[], context: LoadAllContext<Env, Known>) => MaybePromise<readonly ((Value & NoInfer<Known>) | Error)[]>)
+    | undefined;
   /** Most keys in one call of `loadAll`, at least 1. Default: 100. */
   readonly maxLoadBatch?: number | undefined;
   /** Most calls of `load` at a time for one `getAll`, at least 1. Default: 6. */

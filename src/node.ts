@@ -16,8 +16,6 @@ export type { NodeSpec, TierSpec } from "./node-spec.ts";
 
 // What a schema says of stored values is what is served. One conditional more, and generic functions that wrap `defineNode` would not compile.
 type Settled<Value, Known> = unknown extends Known ? Value : Known;
-// Without a loader nothing is known of the value, unless it was said: `defineNode<number, User>`.
-type Unsaid<Known> = unknown extends Known ? Known & UnknownValue : Known;
 // Names known only as `string` are not checked against a cache's storages.
 type Literal<Names extends string> = string extends Names ? never : Names;
 // The registered env is trusted; one that a loader was annotated with is asked of the cache.
@@ -68,10 +66,10 @@ const specs = new WeakMap<object, NodeSpec>();
  */
 export function defineNode<
   Params = void,
-  Known = unknown,
-  Value extends Known = Unsaid<Known>,
+  Value = UnknownValue,
   StorageName extends RegisteredStorage = RegisteredStorage,
   Env = RegisteredEnv,
+  Known = unknown,
 >(definition: NodeDefinition<Params, Value, StorageName, Env, Known>): TieredNode<Params, Settled<Value, Known>, Literal<StorageName>, Asked<Env>>;
 export function defineNode(definition: unknown): NodeInfo {
   const fields = readFields(definition, NODE_FIELDS, "definition of a node");

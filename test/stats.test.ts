@@ -187,7 +187,7 @@ describe("the books", () => {
           { storage: "local", ttl: "1s" },
           { storage: "far", ttl: "3s" },
         ] as const;
-        const Item = defineNode<string, unknown, unknown>({ name: freshName(), key: (own) => own, load: source, caches, hardTimeout: "600ms" });
+        const Item = defineNode<string, unknown>({ name: freshName(), key: (own) => own, load: source, caches, hardTimeout: "600ms" });
         const memoized = cache.memoize(Item, source);
         let requests = 0;
         const waiting: Promise<unknown>[] = [];

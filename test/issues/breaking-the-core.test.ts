@@ -61,7 +61,7 @@ describe("loads", () => {
   test("by loadAll that give promises, streams or Responses fail those keys, and share nothing", async () => {
     const { cache } = rig();
     const answers: Record<string, unknown> = { promise: Promise.resolve("x"), response: new Response("x"), stream: new ReadableStream(), good: "x" };
-    const Item = defineNode<string, unknown, unknown>({
+    const Item = defineNode<string, unknown>({
       name: freshName(),
       key: (key) => key,
       loadAll: (keys) => keys.map((key) => answers[key]),

@@ -88,7 +88,7 @@ async function play({ steps, plan, chain, requestScoped, awaited, fault }: Scene
   if (fault) far.fault("all", fault);
   const books = bookkeeper(clock, plan);
   const { cache, inFlight } = rig({ runtime: requestScoped ? REQUESTS : SHARED, clock, storages: { near: local(), local: local(), far } });
-  const Item = defineNode<string, unknown, unknown>({
+  const Item = defineNode<string, unknown>({
     name: freshName(),
     key: (own) => own,
     load: books.load,
@@ -161,7 +161,7 @@ describe("one load per key", () => {
       { storage: "local", ttl: null },
       { storage: "far", ttl: null },
     ] as const;
-    const Item = defineNode<string, unknown, unknown>({ name: freshName(), key: (own) => own, load: books.load, caches });
+    const Item = defineNode<string, unknown>({ name: freshName(), key: (own) => own, load: books.load, caches });
     const all = Promise.all(Array.from({ length: 10_000 }, () => cache.get(Item("a"))));
     await clock.advance(10);
     expect(new Set(await all)).toEqual(new Set(["a#1"]));

@@ -78,7 +78,7 @@ export function counted<Value>(
 export function counted(rules: Rules<unknown> = {}): Counted<unknown> {
   const loads: string[] = [];
   const { load, caches = [{ storage: "local", ttl: "30s" }], name = freshName(), ...others } = rules;
-  const node = defineNode<string, unknown, unknown>({
+  const node = defineNode<string, unknown>({
     ...others,
     name,
     caches,
