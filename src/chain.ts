@@ -18,7 +18,7 @@ import { decodeSlot } from "./envelope.ts";
 import type { CacheError } from "./errors.ts";
 import { Operation } from "./flight.ts";
 import type { Call } from "./flight.ts";
-import { foundInCopy } from "./found.ts";
+import { foundInCopy, freshUntil } from "./found.ts";
 import type { Found, OldCopy, Outcome } from "./found.ts";
 import { fadeMs, isDue } from "./freshness.ts";
 import { keyDigest, storedKey } from "./key.ts";
@@ -250,7 +250,8 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     if (answer.use === "answer") return this.hit(part, value, answer);
     const now = this.binding.core.clock.monotonic();
     this.keep(part, value, answer, now);
-    if (answer.use === "old" || !this.old) return this.miss(part);
+    if (answer.use === "old") return this.miss(part);
+    if (!this.old) return this.hit(part, value, answer);
     part.counters.hitCount++;
     this.answerEarly(foundInCopy(this.old, now), this.binding.spec.freshness.keepMs);
     this.position++;
@@ -259,7 +260,7 @@ export class Flight extends Operation<Outcome> implements ReadJob {
 
   private keep(part: RemotePart, value: unknown, { createdAt, leftMs }: Answer, now: number): void {
     // Without a capture the generations beside it are not known to stand.
-    if (this.distrusts || !this.captures[part.index] || (this.old && this.old.entry.createdAt >= createdAt)) return;
+    if (this.distrusts || !this.captures[part.index] || (this.old && !isBetter(this.old.entry, createdAt, now + leftMs))) return;
     const entry: LocalEntry = {
       value,
       revision: -1,
@@ -287,6 +288,11 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     const { guarded } = part.storage;
     settleFound(this, { ok: true, value, source: part.name, loaded: false, stale: false, createdAt, since, leftMs, costMs, guarded }, admits(this));
   }
+}
+
+/** Whether a copy is newer than an old one, or as new and fresh for longer: tiers hold copies of one load. */
+function isBetter(old: LocalEntry, createdAt: number, until: number): boolean {
+  return createdAt > old.createdAt || (createdAt === old.createdAt && until > freshUntil(old));
 }
 
 /** An entry of this key and of the generations that stand. */
