@@ -6,6 +6,7 @@
  */
 import type { Storage, StorageTraits } from "../src/storage.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
+import { byteRoom, type ByteRoom } from "./byte-room.ts";
 import { optionsOf } from "./options.ts";
 
 /** The few methods of a `KVNamespace` that are used. */
@@ -77,7 +78,8 @@ export function kv(options: KvOptions): Storage {
     async read(keys, generations, signal) {
       signal.throwIfAborted();
       const values = keys.length === 0 ? new Map<string, string | null>() : await namespace.get([...keys], "text");
-      return { slots: keys.map((key) => slotOf(values.get(key))), generations: generations.map(() => undefined) };
+      const room = byteRoom(keys.length);
+      return { slots: keys.map((key) => slotOf(values.get(key), room)), generations: generations.map(() => undefined) };
     },
     async write(entries, signal) {
       await eachOf(entries, signal, ({ key, bytes, ttlMs }) => namespace.put(key, toBase64(bytes), ttlMs === null ? {} : { expirationTtl: seconds(ttlMs) }));
@@ -96,8 +98,8 @@ function seconds(ttlMs: number): number {
 }
 
 /** Text that is no base64 was not written by this storage: a slot without bytes, which no entry decodes from. */
-function slotOf(value: string | null | undefined): { readonly bytes: Uint8Array } | undefined {
-  return value === null || value === undefined ? undefined : { bytes: fromBase64(value) ?? new Uint8Array(0) };
+function slotOf(value: string | null | undefined, room: ByteRoom): { readonly bytes: Uint8Array } | undefined {
+  return value === null || value === undefined ? undefined : { bytes: fromBase64(value, room) ?? new Uint8Array(0) };
 }
 
 async function eachOf<T>(items: readonly T[], signal: AbortSignal, run: (item: T) => Promise<void>): Promise<void> {

@@ -21,7 +21,7 @@ import {
   READ_PROJECTION,
   removeFilter,
   slotFields,
-  slotOf,
+  slotsOf,
   standingOf,
   writeAlways,
   writeIfExpired,
@@ -126,7 +126,7 @@ export function mongoDataApi(options: MongoDataApiOptions): Storage {
     async read(keys, generations, signal) {
       const now = new Date();
       const found = byId(await find([...new Set([...keys, ...generations])], now, signal));
-      return { slots: keys.map((key) => slotOf(found.get(key), now)), generations: generations.map((name) => generationOf(found.get(name))) };
+      return { slots: slotsOf(keys, found, now), generations: generations.map((name) => generationOf(found.get(name))) };
     },
     write: (entries, signal) => eachOf(entries, (entry) => write(entry, signal)),
     async remove(keys, signal) {

@@ -11,6 +11,7 @@
  * @module
  */
 import { STAMP_BYTES, type Slot } from "../src/storage.ts";
+import { byteRoom, kept, ownRoom, type ByteRoom } from "./byte-room.ts";
 
 /** A document, a filter or an update, by field. */
 export type MongoFields = Readonly<Record<string, unknown>>;
@@ -126,9 +127,15 @@ export function byId(documents: readonly unknown[]): ReadonlyMap<unknown, MongoF
   return found;
 }
 
+/** The slots of keys among documents of a reply. */
+export function slotsOf(keys: readonly string[], found: ReadonlyMap<unknown, MongoFields>, now: Date): (Slot | undefined)[] {
+  const room = byteRoom(keys.length);
+  return keys.map((key) => slotOf(found.get(key), now, room));
+}
+
 /** The slot in a document; one without bytes is absent. */
-export function slotOf(document: MongoFields | undefined, now: Date): Slot | undefined {
-  const bytes = bytesOf(document?.["v"]);
+function slotOf(document: MongoFields | undefined, now: Date, room: ByteRoom): Slot | undefined {
+  const bytes = bytesOf(document?.["v"], room);
   if (bytes === undefined) return undefined;
   const exp = document?.["exp"];
   const end = exp instanceof Date ? exp.getTime() : FOREVER_MS;
@@ -162,10 +169,10 @@ export function isFields(value: unknown): value is MongoFields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Bytes, or a driver's `Binary`, as bytes of their own. */
-export function bytesOf(value: unknown): Uint8Array | undefined {
-  if (value instanceof Uint8Array) return new Uint8Array(value);
+/** Bytes, or a driver's `Binary`, as bytes that can be kept. */
+export function bytesOf(value: unknown, room: ByteRoom = ownRoom): Uint8Array | undefined {
+  if (value instanceof Uint8Array) return kept(value, room);
   if (!isFields(value)) return undefined;
   const { buffer, position } = value;
-  return buffer instanceof Uint8Array && typeof position === "number" ? new Uint8Array(buffer.subarray(0, position)) : undefined;
+  return buffer instanceof Uint8Array && typeof position === "number" ? kept(buffer.subarray(0, position), room) : undefined;
 }

@@ -22,7 +22,7 @@ import {
   READ_PROJECTION,
   removeFilter,
   slotFields,
-  slotOf,
+  slotsOf,
   standingOf,
   writeAlways,
   writeIfExpired,
@@ -130,7 +130,7 @@ export function mongodb(options: MongodbOptions): Storage {
       const ids = [...new Set([...keys, ...generations])];
       const now = new Date();
       const found = byId(ids.length === 0 ? [] : await find(readFilter(ids, now), READ_PROJECTION, ids.length, signal));
-      return { slots: keys.map((key) => slotOf(found.get(key), now)), generations: generations.map((name) => generationOf(found.get(name))) };
+      return { slots: slotsOf(keys, found, now), generations: generations.map((name) => generationOf(found.get(name))) };
     },
     async write(entries, signal) {
       if (entries.length === 0) return [];

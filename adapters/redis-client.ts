@@ -6,7 +6,7 @@
  */
 import type { RedisArgument } from "./redis-codec.ts";
 import { ioredisWire, isIoredis, type IoredisLike } from "./redis-ioredis.ts";
-import { flatArguments, hasMethod, hostBuffer, runAll, toBuffer, type RedisCommand, type RedisWire } from "./redis-wire.ts";
+import { flatArguments, hasMethod, neededBuffer, runAll, toBuffer, type RedisCommand, type RedisWire } from "./redis-wire.ts";
 
 /** A client of node-redis 5 or newer: `createClient()`, `createClientPool()` or `createCluster()`. */
 export interface NodeRedisLike {
@@ -67,7 +67,7 @@ function nodeRedisWire(client: NodeRedis): RedisWire {
     spread: hasMethod(client, "getSlotRandomNode"),
     send(commands, signal) {
       // The signal takes a command back that still waits for a connection; later it would be applied out of its time.
-      const bound = client.withCommandOptions({ typeMapping: { [BULK_STRING]: hostBuffer() }, abortSignal: signal });
+      const bound = client.withCommandOptions({ typeMapping: { [BULK_STRING]: neededBuffer() }, abortSignal: signal });
       return runAll(commands, (command) => callNodeRedis(bound, command));
     },
   };

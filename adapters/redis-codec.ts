@@ -5,7 +5,8 @@
  * @module
  */
 import { STAMP_BYTES } from "../src/storage.ts";
-import { fromBase64, toBase64 } from "./base64.ts";
+import { decodeBase64, fromBase64, lengthOfBase64, toBase64 } from "./base64.ts";
+import { kept, type ByteRoom } from "./byte-room.ts";
 
 /** What a Redis client takes as an argument. */
 export type RedisArgument = string | Uint8Array;
@@ -17,8 +18,8 @@ export interface RedisCodec {
   encode(bytes: Uint8Array): RedisArgument;
   /** The `=` check of the write script: `=` and the stored form of a stamp. */
   check(stamp: Uint8Array): RedisArgument;
-  /** Turns a reply (bytes or text) back into bytes that share no memory with it; total, as foreign text is no error. */
-  decode(reply: unknown): Uint8Array;
+  /** Turns a reply (bytes or text) back into bytes that can be kept; total, as foreign text is no error. */
+  decode(reply: unknown, room: ByteRoom): Uint8Array;
 }
 
 const EQUALS = 0x3d;
@@ -40,9 +41,8 @@ export const bytesCodec: RedisCodec = {
     check.set(stamp, 1);
     return check;
   },
-  decode(reply) {
-    // A driver hands out slices of its socket's buffer: a copy lets that buffer go.
-    if (reply instanceof Uint8Array) return new Uint8Array(reply);
+  decode(reply, room) {
+    if (reply instanceof Uint8Array) return kept(reply, room);
     if (typeof reply === "string") return new TextEncoder().encode(reply);
     throw new TypeError(`a slot must be bytes, got ${typeof reply}`);
   },
@@ -67,17 +67,18 @@ export const textCodec: RedisCodec = {
   last: String(STAMP_CHARS - 1),
   encode: (bytes) => toBase64(bytes.subarray(0, STAMP_BYTES)) + toBase64(bytes.subarray(STAMP_BYTES)),
   check: (stamp) => `=${toBase64(stamp)}`,
-  decode(reply) {
+  decode(reply, room) {
     const text = reply instanceof Uint8Array ? textOf(reply) : reply;
     if (typeof text !== "string") throw new TypeError(`a slot must be text, got ${typeof text}`);
     const head = text.slice(0, STAMP_CHARS);
-    const stamp = STAMP.test(head) ? fromBase64(head) : undefined;
-    if (stamp === undefined) return new Uint8Array(0);
-    const rest = stamp.length === STAMP_BYTES ? fromBase64(text.slice(STAMP_CHARS)) : undefined;
-    if (rest === undefined) return stamp;
-    const bytes = new Uint8Array(stamp.length + rest.length);
-    bytes.set(stamp);
-    bytes.set(rest, stamp.length);
-    return bytes;
+    if (!STAMP.test(head)) return new Uint8Array(0);
+    const rest = text.slice(STAMP_CHARS);
+    const length = lengthOfBase64(head) === STAMP_BYTES ? lengthOfBase64(rest) : undefined;
+    if (length !== undefined) {
+      const bytes = room(STAMP_BYTES + length);
+      decodeBase64(head, bytes.subarray(0, STAMP_BYTES));
+      if (decodeBase64(rest, bytes.subarray(STAMP_BYTES))) return bytes;
+    }
+    return fromBase64(head) ?? new Uint8Array(0);
   },
 };

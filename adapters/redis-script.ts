@@ -5,6 +5,7 @@
  * @module
  */
 import type { Slot, WriteEntry } from "../src/storage.ts";
+import { byteRoom } from "./byte-room.ts";
 import { textOf, type RedisArgument, type RedisCodec } from "./redis-codec.ts";
 
 /** A script and the SHA-1 under which the server knows it; a test recomputes it. */
@@ -97,9 +98,10 @@ export function writtenOf(reply: unknown, length: number): boolean[] {
   return listOf(reply, length).map((code) => Number(code) === 1);
 }
 
-/** What `MGET` answered for a slot; a key of another type reads as absent, as Redis has it. */
-export function slotOf(reply: unknown, codec: RedisCodec): Slot | undefined {
-  return reply === null || reply === undefined ? undefined : { bytes: codec.decode(reply) };
+/** What `MGET` answered for some slots; a key of another type reads as absent, as Redis has it. */
+export function slotsOf(replies: readonly unknown[], codec: RedisCodec): (Slot | undefined)[] {
+  const room = byteRoom(replies.length);
+  return replies.map((reply) => (reply === null || reply === undefined ? undefined : { bytes: codec.decode(reply, room) }));
 }
 
 /** What `MGET` or a script answered for a generation; whatever is no number below 2^53 - 1 counts as missing. */

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { hostBuffer, type HostBuffer } from "./host-buffer.ts";
 import type { RedisArgument } from "./redis-codec.ts";
 import { isNoScript } from "./redis-script.ts";
 
@@ -41,25 +42,17 @@ export function flatArguments({ script, keys, args }: RedisCommand): RedisArgume
   return script === undefined ? [...keys] : [script, String(keys.length), ...keys, ...args];
 }
 
-interface BufferConstructor {
-  from(buffer: ArrayBufferLike, byteOffset: number, length: number): Uint8Array;
-}
-
 /** The host's `Buffer`, without which neither ioredis nor node-redis could have been loaded. */
-export function hostBuffer(): BufferConstructor {
-  const found: unknown = Reflect.get(globalThis, "Buffer");
-  if (!isBufferConstructor(found)) throw new TypeError("this Redis client needs a global Buffer");
+export function neededBuffer(): HostBuffer {
+  const found = hostBuffer();
+  if (found === undefined) throw new TypeError("this Redis client needs a global Buffer");
   return found;
 }
 
 /** Bytes as the `Buffer` that drivers insist on, sharing their memory. */
 export function toBuffer(argument: RedisArgument): RedisArgument {
   if (typeof argument === "string") return argument;
-  return hostBuffer().from(argument.buffer, argument.byteOffset, argument.byteLength);
-}
-
-function isBufferConstructor(value: unknown): value is BufferConstructor {
-  return typeof value === "function" && "from" in value;
+  return neededBuffer().from(argument.buffer, argument.byteOffset, argument.byteLength);
 }
 
 /** Whether a value is an object with a method of that name. */

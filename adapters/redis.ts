@@ -8,7 +8,7 @@ import type { Storage, StorageTraits } from "../src/storage.ts";
 import { optionsOf } from "./options.ts";
 import { wireOf, type RedisClient } from "./redis-client.ts";
 import { bytesCodec, textCodec, type RedisArgument } from "./redis-codec.ts";
-import { GENERATION_SCRIPT, WRITE_SCRIPT, generationOf, generationsOf, isNoScript, listOf, slotOf, writeArguments, writtenOf } from "./redis-script.ts";
+import { GENERATION_SCRIPT, WRITE_SCRIPT, generationOf, generationsOf, isNoScript, listOf, slotsOf, writeArguments, writtenOf } from "./redis-script.ts";
 import type { RedisScript } from "./redis-script.ts";
 import type { RedisCommand } from "./redis-wire.ts";
 
@@ -104,7 +104,7 @@ export function redis(options: RedisOptions): Storage {
       );
       const items = parts.flatMap((part, index) => listOf(replies[index], part.length));
       return {
-        slots: items.slice(0, keys.length).map((item) => slotOf(item, codec)),
+        slots: slotsOf(items.slice(0, keys.length), codec),
         generations: items.slice(keys.length).map(generationOf),
       };
     },

@@ -5,7 +5,7 @@
  * @module
  */
 import type { WriteEntry } from "../src/storage.ts";
-import { GENERATION_LIMIT, base64Param, keyBytes, lifeOf, params, termsOf } from "./sql-statements.ts";
+import { GENERATION_LIMIT, base64Param, keyBytes, keyed, lifeOf, params, termsOf } from "./sql-statements.ts";
 import type { Params, SqlStatement, SqlStatements } from "./sql-statements.ts";
 import { tableName } from "./sql-table.ts";
 
@@ -40,9 +40,12 @@ export function mysqlStatements(table: string): SqlStatements {
   function bytes(list: Params, value: Uint8Array): string {
     return `from_base64(${list.add(base64Param(value))})`;
   }
-  function withKeys(keys: readonly Uint8Array[], text: (each: readonly string[]) => string): SqlStatement {
-    const list = params(false);
-    return { text: text(keys.map((key) => bytes(list, key))), params: list.list };
+  function onKeys(text: (each: string) => string): (keys: readonly Uint8Array[]) => SqlStatement {
+    return keyed(
+      (each) => text(each.join(", ")),
+      () => "from_base64(?)",
+      base64Param,
+    );
   }
   function rowOf(list: Params, entry: WriteEntry, token: Uint8Array): string {
     const key = bytes(list, keyBytes(entry.key));
@@ -50,17 +53,21 @@ export function mysqlStatements(table: string): SqlStatements {
     const terms = Uint8Array.of(...token, ...termsOf(entry));
     return `(${key}, ${entry.ifStamp ? `0, ${end}` : `${end}, null`}, ${bytes(list, terms)}, ${bytes(list, entry.bytes)})`;
   }
-  function generate(keys: readonly Uint8Array[], number: string): SqlStatement {
-    return withKeys(
-      keys,
-      (each) => `insert into ${quoted} (k, n, v) values ${each.map((key) => `(${key}, ${MICROS}, '')`).join(", ")}
+  function generate(number: string): (keys: readonly Uint8Array[]) => SqlStatement {
+    const row = `(from_base64(?), ${MICROS}, '')`;
+    return keyed(
+      (rows) => `insert into ${quoted} (k, n, v) values ${rows.join(", ")}
 on duplicate key update n = ${number}, expires = null`,
+      () => row,
+      base64Param,
     );
   }
+  const make = generate(`if(${NUMBER}, n, values(n))`);
+  const numbers = onKeys((keys) => `select k, n from ${quoted} where k in (${keys})`);
 
   return {
     tells: false,
-    read: (keys) => withKeys(keys, (each) => `select k, v, n, expires - ${NOW} as remaining from ${quoted} where k in (${each.join(", ")}) and ${LIVE}`),
+    read: onKeys((keys) => `select k, v, n, expires - ${NOW} as remaining from ${quoted} where k in (${keys}) and ${LIVE}`),
     write(entries) {
       const list = params(false);
       const token = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
@@ -77,12 +84,12 @@ on duplicate key update
         params: list.list,
       };
     },
-    remove: (keys) => withKeys(keys, (each) => `delete from ${quoted} where k in (${each.join(", ")})`),
-    raise: (keys) => generate(keys, `if(${NUMBER}, greatest(n + 1, values(n)), values(n))`),
-    ensure: (keys) => [generate(keys, `if(${NUMBER}, n, values(n))`), withKeys(keys, (each) => `select k, n from ${quoted} where k in (${each.join(", ")})`)],
+    remove: onKeys((keys) => `delete from ${quoted} where k in (${keys})`),
+    raise: generate(`if(${NUMBER}, greatest(n + 1, values(n)), values(n))`),
+    ensure: (keys) => [make(keys), numbers(keys)],
     // One delete by the index on the expiry would lock that first and then the rows, a write the other way round: a deadlock.
     prune: (limit) => ({ text: `select k from ${quoted} where expires <= ${NOW} order by expires limit ${limit}`, params: [] }),
     // `+ 0` keeps the planner from that index.
-    removeExpired: (keys) => withKeys(keys, (each) => `delete from ${quoted} where k in (${each.join(", ")}) and expires + 0 <= ${NOW}`),
+    removeExpired: onKeys((keys) => `delete from ${quoted} where k in (${keys}) and expires + 0 <= ${NOW}`),
   };
 }

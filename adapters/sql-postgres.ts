@@ -5,8 +5,8 @@
  * @module
  */
 import type { WriteEntry } from "../src/storage.ts";
-import { GENERATION_LIMIT, base64Param, keyBytes, lifeOf, params, termsOf } from "./sql-statements.ts";
-import type { Params, SqlStatement, SqlStatements } from "./sql-statements.ts";
+import { GENERATION_LIMIT, base64Param, keyBytes, keyed, lifeOf, params, termsOf } from "./sql-statements.ts";
+import type { Params, SqlParam, SqlStatement, SqlStatements } from "./sql-statements.ts";
 import { tableName } from "./sql-table.ts";
 
 /** Unix ms at the start of the statement: stable, so that an index on the expiry can be used. */
@@ -46,32 +46,39 @@ export function postgresStatements(table: string, form: "raw" | "base64"): SqlSt
     return form === "raw" ? name : `translate(encode(${name}, 'base64'), E'\\n', '') as ${name}`;
   }
 
-  function bytes(list: Params, value: Uint8Array): string {
-    return form === "raw" ? `${list.add(value)}::bytea` : `decode(${list.add(base64Param(value))}, 'base64')`;
+  function cast(placeholder: string): string {
+    return form === "raw" ? `${placeholder}::bytea` : `decode(${placeholder}, 'base64')`;
   }
-  function withKeys(keys: readonly Uint8Array[], text: (each: readonly string[]) => string): SqlStatement {
-    const list = params(true);
-    return { text: text(keys.map((key) => bytes(list, key))), params: list.list };
+  function param(value: Uint8Array): SqlParam {
+    return form === "raw" ? value : base64Param(value);
+  }
+  function bytes(list: Params, value: Uint8Array): string {
+    return cast(list.add(param(value)));
+  }
+  function onKeys(text: (keys: string) => string): (keys: readonly Uint8Array[]) => SqlStatement {
+    return keyed(
+      (each) => text(each.join(", ")),
+      (index) => cast(`$${index + 1}`),
+      param,
+    );
   }
   function rowOf(list: Params, entry: WriteEntry): string {
     return `(${bytes(list, keyBytes(entry.key))}, ${list.add(lifeOf(entry))}::bigint, ${bytes(list, termsOf(entry))}, ${bytes(list, entry.bytes)})`;
   }
-  function generate(keys: readonly Uint8Array[], number: string): SqlStatement {
-    return withKeys(
-      keys,
-      (each) => `insert into ${quoted} as t (k, n, v) values ${each.map((key) => `(${key}, ${MICROS}, '')`).join(", ")}
+  function generate(number: string): (keys: readonly Uint8Array[]) => SqlStatement {
+    return keyed(
+      (rows) => `insert into ${quoted} as t (k, n, v) values ${rows.join(", ")}
 on conflict (k) do update set n = ${number}, expires = null
 returning ${k}, n::text as n`,
+      (index) => `(${cast(`$${index + 1}`)}, ${MICROS}, '')`,
+      param,
     );
   }
+  const make = generate(`case when ${NUMBER} then t.n else ${MICROS} end`);
 
   return {
     tells: true,
-    read: (keys) =>
-      withKeys(
-        keys,
-        (each) => `select ${k}, ${v}, n::text as n, (expires - ${NOW})::float8 as remaining from ${quoted} as t where k in (${each.join(", ")}) and ${LIVE}`,
-      ),
+    read: onKeys((keys) => `select ${k}, ${v}, n::text as n, (expires - ${NOW})::float8 as remaining from ${quoted} as t where k in (${keys}) and ${LIVE}`),
     write(entries) {
       const list = params(true);
       const rows = entries.map((entry) => rowOf(list, entry)).join(", ");
@@ -88,9 +95,9 @@ returning ${k}, case when t.expires = 0 then 0 else 1 end as stored`,
         params: list.list,
       };
     },
-    remove: (keys) => withKeys(keys, (each) => `delete from ${quoted} where k in (${each.join(", ")})`),
-    raise: (keys) => generate(keys, `case when ${NUMBER} then greatest(t.n + 1, ${MICROS}) else ${MICROS} end`),
-    ensure: (keys) => [generate(keys, `case when ${NUMBER} then t.n else ${MICROS} end`)],
+    remove: onKeys((keys) => `delete from ${quoted} where k in (${keys})`),
+    raise: generate(`case when ${NUMBER} then greatest(t.n + 1, ${MICROS}) else ${MICROS} end`),
+    ensure: (keys) => [make(keys)],
     prune: (limit) => ({
       text: `with gone as (
   delete from ${quoted} where ctid = any(array(

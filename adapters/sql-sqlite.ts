@@ -5,7 +5,7 @@
  * @module
  */
 import type { WriteEntry } from "../src/storage.ts";
-import { GENERATION_LIMIT, keyBytes, lifeOf, params, termsOf } from "./sql-statements.ts";
+import { GENERATION_LIMIT, keyBytes, keyed, lifeOf, params, termsOf } from "./sql-statements.ts";
 import type { Params, SqlStatement, SqlStatements } from "./sql-statements.ts";
 import { tableName } from "./sql-table.ts";
 
@@ -43,25 +43,33 @@ export function sqliteStatements(table: string): SqlStatements {
   function bytes(list: Params, value: Uint8Array): string {
     return value.length === 0 ? "x''" : list.add(value);
   }
-  function withKeys(keys: readonly Uint8Array[], text: (each: readonly string[]) => string): SqlStatement {
-    const list = params(false);
-    return { text: text(keys.map((key) => bytes(list, key))), params: list.list };
+  function onKeys(text: (each: readonly string[]) => string): (keys: readonly Uint8Array[]) => SqlStatement {
+    const usual = keyed(
+      text,
+      () => "?",
+      (key) => key,
+    );
+    return (keys) => {
+      if (!keys.some((key) => key.length === 0)) return usual(keys);
+      const list = params(false);
+      return { text: text(keys.map((key) => bytes(list, key))), params: list.list };
+    };
   }
   function rowOf(list: Params, entry: WriteEntry): string {
     return `(${bytes(list, keyBytes(entry.key))}, ${list.add(lifeOf(entry))}, ${bytes(list, termsOf(entry))}, ${bytes(list, entry.bytes)})`;
   }
-  function generate(keys: readonly Uint8Array[], number: string): SqlStatement {
-    return withKeys(
-      keys,
+  function generate(number: string): (keys: readonly Uint8Array[]) => SqlStatement {
+    return onKeys(
       (each) => `insert into ${quoted} as t (k, n, v) values ${each.map((key) => `(${key}, ${MICROS}, x'')`).join(", ")}
 on conflict (k) do update set n = ${number}, expires = null
 returning k, n`,
     );
   }
+  const make = generate(`case when ${NUMBER} then t.n else ${MICROS} end`);
 
   return {
     tells: true,
-    read: (keys) => withKeys(keys, (each) => `select k, v, n, expires - ${NOW} as remaining from ${quoted} as t where k in (${each.join(", ")}) and ${LIVE}`),
+    read: onKeys((each) => `select k, v, n, expires - ${NOW} as remaining from ${quoted} as t where k in (${each.join(", ")}) and ${LIVE}`),
     write(entries) {
       const list = params(false);
       const rows = entries.map((entry) => rowOf(list, entry)).join(", ");
@@ -78,9 +86,9 @@ returning k, case when expires = 0 then 0 else 1 end as stored`,
         params: list.list,
       };
     },
-    remove: (keys) => withKeys(keys, (each) => `delete from ${quoted} where k in (${each.join(", ")}) returning 1 as gone_key`),
-    raise: (keys) => generate(keys, `case when ${NUMBER} then max(t.n + 1, ${MICROS}) else ${MICROS} end`),
-    ensure: (keys) => [generate(keys, `case when ${NUMBER} then t.n else ${MICROS} end`)],
+    remove: onKeys((each) => `delete from ${quoted} where k in (${each.join(", ")}) returning 1 as gone_key`),
+    raise: generate(`case when ${NUMBER} then max(t.n + 1, ${MICROS}) else ${MICROS} end`),
+    ensure: (keys) => [make(keys)],
     prune: (limit) => ({
       text: `delete from ${quoted} where rowid in (select rowid from ${quoted} where expires <= ${NOW} order by expires limit ${limit}) returning 1 as one`,
       params: [],

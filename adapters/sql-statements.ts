@@ -13,6 +13,7 @@
  */
 import type { Slot, WriteEntry } from "../src/storage.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
+import { byteRoom, kept, ownRoom, type ByteRoom } from "./byte-room.ts";
 
 /** A parameter of a statement. */
 export type SqlParam = string | number | null | Uint8Array;
@@ -29,7 +30,10 @@ export interface SqlStatement {
   readonly params: readonly SqlParam[];
 }
 
-/** The statements of one dialect on one table. Lists are never empty, and in an order that every caller shares, so that locks are. */
+/**
+ * The statements of one dialect on one table. Lists are never empty, and but for `read` in an order that every caller shares,
+ * so that locks are taken in it.
+ */
 export interface SqlStatements {
   /** Rows `k`, `v`, `n`, `remaining` of slots and generations that have not expired. */
   readonly read: (keys: readonly Uint8Array[]) => SqlStatement;
@@ -58,16 +62,22 @@ export function keyBytes(key: string): Uint8Array {
   return encoder.encode(key);
 }
 
+/** Keys as they are stored. Encoded in one piece, where each character is a byte, they take a tenth of the time. */
+export function keysBytes(keys: readonly string[]): readonly Uint8Array[] {
+  if (keys.length === 1) return keys.map(keyBytes);
+  const text = keys.join("");
+  const all = encoder.encode(text);
+  if (all.length !== text.length) return keys.map(keyBytes);
+  let end = 0;
+  return keys.map((key) => {
+    end += key.length;
+    return new Uint8Array(all.buffer, end - key.length, key.length);
+  });
+}
+
 /** A stored key as text, to tell rows apart by. */
 function keyText(value: unknown): string {
-  const bytes = value instanceof Uint8Array ? value : bytesOf(value);
-  let text = "";
-  for (const byte of bytes) {
-    // Most keys are ASCII, and short: a decoder takes longer to be called than this.
-    if (byte > 0x7f || bytes.length > 64) return decoder.decode(bytes);
-    text += String.fromCharCode(byte);
-  }
-  return text;
+  return decoder.decode(value instanceof Uint8Array || value instanceof ArrayBuffer ? value : bytesOf(value, ownRoom));
 }
 
 /** Added to the time by a server's clock it still is a whole number in any driver. */
@@ -92,12 +102,11 @@ export function lifeOf({ ttlMs }: WriteEntry): number | null {
 }
 
 /** Bytes as a driver answers them: bytes, a buffer, a list of numbers, or base64 with or without line breaks. */
-export function bytesOf(value: unknown): Uint8Array {
-  // A driver hands out slices of larger buffers: a copy lets those go.
-  if (value instanceof Uint8Array) return new Uint8Array(value);
-  if (value instanceof ArrayBuffer) return new Uint8Array(value.slice(0));
+function bytesOf(value: unknown, room: ByteRoom): Uint8Array {
+  if (value instanceof Uint8Array) return kept(value, room);
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
   if (Array.isArray(value)) return Uint8Array.from(value, Number);
-  const bytes = typeof value === "string" ? fromBase64(value.replaceAll("\n", "")) : undefined;
+  const bytes = typeof value === "string" ? fromBase64(value.includes("\n") ? value.replaceAll("\n", "") : value, room) : undefined;
   if (bytes === undefined) throw new TypeError(`a column of bytes must be bytes, got ${typeof value}`);
   return bytes;
 }
@@ -112,12 +121,16 @@ export function isRow(value: unknown): value is SqlRow {
   return typeof value === "object" && value !== null;
 }
 
-/** The slot of a row of `read`. */
-export function slotOf(row: SqlRow | undefined): Slot | undefined {
-  if (row === undefined) return undefined;
-  const bytes = bytesOf(row["v"]);
-  const left = row["remaining"];
-  return left === null || left === undefined ? { bytes } : { bytes, remainingMs: Number(left) };
+/** The slots of keys among rows of `read`. */
+export function slotsOf(keys: readonly string[], rows: ReadonlyMap<string, SqlRow>): (Slot | undefined)[] {
+  const room = byteRoom(keys.length);
+  return keys.map((key) => {
+    const row = rows.get(key);
+    if (row === undefined) return undefined;
+    const bytes = bytesOf(row["v"], room);
+    const left = row["remaining"];
+    return left === null || left === undefined ? { bytes } : { bytes, remainingMs: Number(left) };
+  });
 }
 
 /** The generation of a row of `read` or `ensure`; whatever is no number below 2^53 - 1 counts as missing. */
@@ -126,9 +139,30 @@ export function generationOf(row: SqlRow | undefined): number | undefined {
   return Number.isSafeInteger(number) && number > 0 && number < GENERATION_LIMIT ? number : undefined;
 }
 
-/** Rows by their keys, which are well-formed text, as all keys of the core are. */
-export function byKey(rows: readonly SqlRow[]): Map<string, SqlRow> {
-  return new Map(rows.map((row) => [keyText(row["k"]), row]));
+/** Puts rows under their keys, which are well-formed text, as all keys of the core are. */
+export function addByKey(found: Map<string, SqlRow>, rows: readonly SqlRow[]): void {
+  for (const row of rows) found.set(keyText(row["k"]), row);
+}
+
+/**
+ * A statement on some keys. Its text is put together anew only for another number of keys than the last time.
+ *
+ * @param placeholder of the key at an index.
+ */
+export function keyed(
+  text: (each: readonly string[]) => string,
+  placeholder: (index: number) => string,
+  param: (key: Uint8Array) => SqlParam,
+): (keys: readonly Uint8Array[]) => SqlStatement {
+  let count = 0;
+  let made = "";
+  return (keys) => {
+    if (keys.length !== count) {
+      count = keys.length;
+      made = text(Array.from(keys, (_, index) => placeholder(index)));
+    }
+    return { text: made, params: keys.map(param) };
+  };
 }
 
 /** Collects parameters while a statement is put together; each call answers the placeholder. */

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Storage, StorageTraits, WriteEntry } from "../src/storage.ts";
-import { byKey, generationOf, keyBytes, slotOf } from "./sql-statements.ts";
+import { addByKey, generationOf, keysBytes, slotsOf } from "./sql-statements.ts";
 import type { SqlAnswer, SqlRow, SqlStatement, SqlStatements } from "./sql-statements.ts";
 
 /** Runs statements in one round trip if it can, one after the other if not; answers aligned. */
@@ -46,12 +46,15 @@ export function inTurn(run: (statement: SqlStatement, signal: AbortSignal) => Pr
 
 /** Makes a storage. */
 export function sqlStorage({ name, setup, traits, statements, run, most = NO_LIMIT }: SqlParts): Storage {
-  async function runAll(list: readonly SqlStatement[], signal: AbortSignal): Promise<readonly SqlAnswer[]> {
+  function runAll(list: readonly SqlStatement[], signal: AbortSignal): Promise<readonly SqlAnswer[]> | readonly [] {
     return list.length === 0 ? [] : run(list, signal);
   }
   function forKeys(keys: readonly string[], statement: (bytes: readonly Uint8Array[]) => SqlStatement | readonly SqlStatement[]): SqlStatement[] {
-    const bytes = [...new Set(keys)].sort(byText).map(keyBytes);
-    return partsOf(bytes, most.keys, Infinity, () => 0).flatMap((part) => statement(part));
+    return partsOf(keysBytes(keys), most.keys, Infinity, () => 0).flatMap((part) => statement(part));
+  }
+  /** In the order in which every caller takes its locks. */
+  function forLocked(keys: readonly string[], statement: (bytes: readonly Uint8Array[]) => SqlStatement | readonly SqlStatement[]): SqlStatement[] {
+    return forKeys([...new Set(keys)].sort(byText), statement);
   }
 
   return {
@@ -59,9 +62,11 @@ export function sqlStorage({ name, setup, traits, statements, run, most = NO_LIM
     setup,
     traits,
     async read(keys, generations, signal) {
-      const rows = rowsOf(await runAll(forKeys([...keys, ...generations], statements.read), signal));
+      // A read takes no locks: neither order nor a key that comes twice matters.
+      const all = generations.length === 0 ? keys : [...keys, ...generations];
+      const rows = rowsOf(await runAll(forKeys(all, statements.read), signal));
       return {
-        slots: keys.map((key) => slotOf(rows.get(key))),
+        slots: slotsOf(keys, rows),
         generations: generations.map((key) => generationOf(rows.get(key))),
       };
     },
@@ -77,14 +82,14 @@ export function sqlStorage({ name, setup, traits, statements, run, most = NO_LIM
       return entries.map(({ key }) => isStored(rows.get(key)));
     },
     async remove(keys, signal) {
-      await runAll(forKeys(keys, statements.remove), signal);
+      await runAll(forLocked(keys, statements.remove), signal);
     },
     async raise(generations, signal) {
-      const answers = await runAll(forKeys(generations, statements.raise), signal);
+      const answers = await runAll(forLocked(generations, statements.raise), signal);
       if (!statements.tells && answers.some(isUnchanged)) throw unchanged();
     },
     async ensure(generations, signal) {
-      const rows = rowsOf(await runAll(forKeys(generations, statements.ensure), signal));
+      const rows = rowsOf(await runAll(forLocked(generations, statements.ensure), signal));
       return generations.map((key) => {
         const number = generationOf(rows.get(key));
         if (number === undefined) throw new TypeError("a generation must be a number");
@@ -96,7 +101,7 @@ export function sqlStorage({ name, setup, traits, statements, run, most = NO_LIM
       const answers = await run([statements.prune(limit)], signal);
       if (statements.removeExpired === undefined) return countOf(answers[0]);
       const keys = [...rowsOf(answers).keys()];
-      const [removed] = await runAll(forKeys(keys, statements.removeExpired), signal);
+      const [removed] = await runAll(forLocked(keys, statements.removeExpired), signal);
       return keys.length === 0 ? 0 : countOf(removed);
     },
   };
@@ -108,9 +113,15 @@ function byText(one: string, other: string): number {
 
 /** The rows of several answers by their keys. Where not one has rows, whoever ran the statements forgot to answer them. */
 function rowsOf(answers: readonly SqlAnswer[]): Map<string, SqlRow> {
-  const lists = answers.filter(isRows);
-  if (answers.length > 0 && lists.length === 0) throw new TypeError("a query must answer a list of rows");
-  return byKey(lists.flat());
+  const found = new Map<string, SqlRow>();
+  let silent = answers.length > 0;
+  for (const answer of answers) {
+    if (!isRows(answer)) continue;
+    silent = false;
+    addByKey(found, answer);
+  }
+  if (silent) throw new TypeError("a query must answer a list of rows");
+  return found;
 }
 
 function isRows(answer: SqlAnswer | undefined): answer is readonly SqlRow[] {
@@ -143,6 +154,7 @@ function countOf(answer: SqlAnswer | undefined): number {
 
 /** Items in as few parts as the limits allow; one that is too large by itself is a part of its own. */
 function partsOf<T>(items: readonly T[], most: number, mostBytes: number, size: (item: T) => number): readonly (readonly T[])[] {
+  if (items.length > 0 && items.length <= most && mostBytes === Infinity) return [items];
   const parts: T[][] = [];
   let bytes = 0;
   for (const item of items) {

@@ -138,7 +138,7 @@ function dialectOf(dialect: unknown): Dialect {
 }
 
 function answerOf(answer: unknown): SqlAnswer {
-  if (Array.isArray(answer)) return answer.filter(isRow);
+  if (Array.isArray(answer)) return answer.every(isRow) ? answer : answer.filter(isRow);
   const affected: unknown = isRow(answer) ? answer["affectedRows"] : undefined;
   return { affectedRows: typeof affected === "number" ? affected : undefined };
 }

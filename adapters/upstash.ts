@@ -9,7 +9,7 @@ import { Redis } from "@upstash/redis/cloudflare";
 import type { Storage, StorageTraits, WriteEntry } from "../src/storage.ts";
 import { optionsOf } from "./options.ts";
 import { textCodec } from "./redis-codec.ts";
-import { GENERATION_SCRIPT, WRITE_SCRIPT, generationOf, generationsOf, isNoScript, listOf, slotOf, writeArguments, writtenOf } from "./redis-script.ts";
+import { GENERATION_SCRIPT, WRITE_SCRIPT, generationOf, generationsOf, isNoScript, listOf, slotsOf, writeArguments, writtenOf } from "./redis-script.ts";
 import type { RedisScript } from "./redis-script.ts";
 
 /** The few methods of a `Redis` of `@upstash/redis` that are used. */
@@ -87,7 +87,7 @@ export function upstash(options: UpstashOptions): Storage {
       const reply = all.length === 0 ? [] : await send(signal, () => client.mget(all));
       const items = listOf(reply, all.length);
       return {
-        slots: items.slice(0, keys.length).map((item) => slotOf(item, textCodec)),
+        slots: slotsOf(items.slice(0, keys.length), textCodec),
         generations: items.slice(keys.length).map(generationOf),
       };
     },

@@ -36,6 +36,7 @@ const entries = keys.map((key) => ({ key, bytes: new Uint8Array(randomBytes(VALU
 const times = [["", "call", "driver ms", "storage ms", "ratio, median", "added µs"]];
 const wire = [["", "written", "read"]];
 const missed: string[] = [];
+const notes: string[] = [];
 const versions: Record<string, string> = {};
 for (const [name, start] of Object.entries(BACKENDS)) {
   if (options.only.split(",").includes(name)) await benchBackend(await start());
@@ -50,7 +51,7 @@ Medians of ${PAIRS} interleaved pairs, values of ${VALUE_BYTES.toLocaleString("e
 
 ${markdownTable(times)}
 
-- ${goal}
+${[goal, ...notes].map((line) => `- ${line}`).join("\n")}
 
 ### Bytes on the wire for each byte of a value
 
@@ -63,13 +64,14 @@ if (options.write) await updateResults("storages", text);
 async function benchBackend(backend: Backend): Promise<void> {
   try {
     Object.assign(versions, backend.versions);
-    for (const { name, port, connect } of backend.subjects) {
+    for (const { name, port, connect, readsOnly } of backend.subjects) {
       const recorder = createRecorder();
       const { storage, close } = connect(port, recorder);
       await storage.write(entries, signal);
       await benchCall(name, "read 1", REPEATS.single, () => storage.read(["bench:7"], [], signal), recorder);
       await benchCall(name, `read ${BATCH}`, REPEATS.batch, () => storage.read(keys, [], signal), recorder);
-      await benchCall(name, `write ${BATCH}`, REPEATS.batch, () => storage.write(entries, signal), recorder);
+      if (readsOnly === undefined) await benchCall(name, `write ${BATCH}`, REPEATS.batch, () => storage.write(entries, signal), recorder);
+      else notes.push(`${name} is not measured writing: ${readsOnly}`);
       await close();
       if (port > 0) wire.push([name, ...(await bytesOnTheWire(port, (counted) => connect(counted, createRecorder())))]);
       console.error(`measured ${name}`);
@@ -82,12 +84,11 @@ async function benchBackend(backend: Backend): Promise<void> {
 async function benchCall(name: string, what: string, repeats: number, call: () => Promise<unknown>, recorder: Recorder): Promise<void> {
   // A script that the server does not know yet is sent once more: that must not be recorded.
   await call();
-  recorder.clear();
+  recorder.start();
   await call();
   const bare = recorder.replay();
   const samples: { bare: number; storage: number }[] = [];
   for (let pair = -4; pair < PAIRS; pair += 1) {
-    recorder.clear();
     const first = pair % 2 === 0 ? await timeOf(bare, repeats) : undefined;
     const storage = await timeOf(call, repeats);
     const sample = { bare: first ?? (await timeOf(bare, repeats)), storage };

@@ -200,14 +200,48 @@ describe("statements", () => {
 });
 
 describe("answers", () => {
-  test("bytes may come as bytes, a buffer, a list of numbers or base64 in lines, and share no memory with the driver's", async () => {
+  test("bytes may come as bytes, a buffer, a list of numbers or base64 in lines, and hold on to no larger buffer of the driver's", async () => {
     const k = new TextEncoder().encode("k");
-    const mine = Uint8Array.of(7, 8, 9);
-    for (const v of [mine, mine.slice().buffer, [7, 8, 9], "BwgJ\n"]) {
+    const large = Uint8Array.from({ length: 50_000 }, (_, index) => index);
+    const alone = Uint8Array.of(7, 8, 9);
+    for (const v of [
+      large.subarray(7, 10),
+      Buffer.from(large.buffer, 7, 3),
+      Buffer.from(alone.slice().buffer),
+      alone,
+      alone.slice().buffer,
+      [7, 8, 9],
+      "BwgJ\n",
+    ]) {
       const { storage } = kept("sqlite", [{ k, v, n: null, remaining: "12.5" }]);
       const { slots } = await storage.read(["k", "other"], [], signal);
-      expect(slots).toEqual([{ bytes: Uint8Array.of(7, 8, 9), remainingMs: 12.5 }, undefined]);
-      expect(slots[0]?.bytes.buffer).not.toBe(mine.buffer);
+      expect(slots).toStrictEqual([{ bytes: Uint8Array.of(7, 8, 9), remainingMs: 12.5 }, undefined]);
+      expect(slots[0]?.bytes.constructor).toBe(Uint8Array);
+      expect(slots[0]?.bytes.buffer).not.toBe(large.buffer);
+      expect(slots[0]?.bytes.buffer.byteLength).toBeLessThan(50_000);
+    }
+  });
+
+  test("slots that share a buffer do not overlap, and a large one has its own", async () => {
+    const sizes = [0, 1, 70_000, 5, 20_000, 20_000, 20_000, 20_000, 3, 65_536, 0, 9];
+    const rows = sizes.map((size, index) => ({ k: new TextEncoder().encode(`k${index}`), v: new Uint8Array(size).fill(index + 1), n: null, remaining: null }));
+    // Slices of one buffer, as drivers answer them.
+    const whole = Buffer.concat(rows.map(({ v }) => v));
+    let end = 0;
+    const answer = rows.map((row) => {
+      end += row.v.length;
+      return { ...row, v: whole.subarray(end - row.v.length, end) };
+    });
+    const { slots } = await kept("sqlite", answer).storage.read(
+      sizes.map((_, index) => `k${index}`),
+      [],
+      signal,
+    );
+    whole.fill(0);
+    for (const [index, slot] of slots.entries()) {
+      expect(slot?.bytes.length).toBe(sizes[index]);
+      expect(slot?.bytes.every((byte) => byte === index + 1)).toBe(true);
+      slot?.bytes.fill(0);
     }
   });
 

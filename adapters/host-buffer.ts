@@ -1,0 +1,27 @@
+/**
+ * The host's `Buffer`, where it has one: asked for when it is used, because most hosts of this library have none.
+ *
+ * @module
+ */
+
+/** The few things that are used of it. */
+export interface HostBuffer {
+  from(buffer: ArrayBufferLike, byteOffset: number, length: number): HostBytes;
+}
+
+/** Bytes that convert themselves. */
+export interface HostBytes extends Uint8Array {
+  /** Decodes what it can of some text and answers how many bytes that were. */
+  write(text: string, encoding: "base64"): number;
+  toString(encoding?: "base64"): string;
+}
+
+/** `undefined` where there is none. */
+export function hostBuffer(): HostBuffer | undefined {
+  const found: unknown = Reflect.get(globalThis, "Buffer");
+  return isHostBuffer(found) ? found : undefined;
+}
+
+function isHostBuffer(value: unknown): value is HostBuffer {
+  return typeof value === "function" && "from" in value;
+}
