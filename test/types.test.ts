@@ -43,7 +43,7 @@ describe.each(COMPILERS)("under %s", (compiler) => {
       `Did you mean '"redis"'?`,
       "Expected 0 arguments, but got 1.",
       "is missing the following properties from type 'Reference<",
-      "cacheme: give the node a `load`, or annotate it as CacheNode<Params, Value>",
+      "cacheme: give the node a `load` (above `ttlFor`), or annotate it as CacheNode<Params, Value>",
       `Type '"30sec"' is not assignable to type 'Duration | null'.`,
       "Did you mean to write 'hardTimeout'?",
     ]) {
