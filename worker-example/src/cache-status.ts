@@ -10,10 +10,10 @@ import type { Lookup, NodeInfo } from "cacheme";
 /** For an answer that no node was asked for: a page, a bad request. */
 export const BYPASS = "cacheme; fwd=bypass";
 
-/** For one lookup. `ttl` is in whole seconds and negative once the value is stale, as the RFC has it. */
+/** For one lookup. `ttl` is in whole seconds; 0 for a stale value, which the detail tells. */
 export function describeLookup(node: NodeInfo, found: Lookup<unknown>): string {
   if (found.source === "load") return `${describeMiss(node)}${found.collapsed ? "; collapsed" : ""}`;
-  return `cacheme-${node.name}; hit${ttl([found])}; detail=${found.source}`;
+  return `cacheme-${node.name}; hit${ttl([found])}; detail=${found.state === "stale" ? `stale-${found.source}` : found.source}`;
 }
 
 /** For many lookups of one node: a hit if nothing had to be loaded, else what came from where, and how often. */

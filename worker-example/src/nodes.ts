@@ -41,7 +41,10 @@ export const Search = defineNode({
   serializer: msgpack(),
 });
 
-/** All countries with their sums: the dearest query, for a list that everybody sees alike. */
+/**
+ * All countries with their sums: the dearest query, for a list that everybody sees alike. Nobody waits for it but the first:
+ * a list past its ttl is served while a new one is loaded, and also while the source is down.
+ */
 export const Countries = defineNode({
   name: "Countries",
   version: "v1",
@@ -52,4 +55,6 @@ export const Countries = defineNode({
     { storage: remote, ttl: "1d" },
   ],
   serializer: msgpack(),
+  staleWhileRevalidate: "1h",
+  staleIfError: "7d",
 });
