@@ -291,7 +291,7 @@ describe("the Cache-Status header", () => {
     [{ collapsed: true }, "cacheme-City; fwd=miss; stored; collapsed"],
     [{ source: "kv", ttlMs: 12_999 }, "cacheme-City; hit; ttl=12; detail=kv"],
     [{ source: "kv", ttlMs: null }, "cacheme-City; hit; detail=kv"],
-    [{ source: "local", state: "stale" as const, ttlMs: -1 }, "cacheme-City; hit; ttl=-1; detail=local"],
+    [{ source: "local", state: "stale" as const, ttlMs: 0 }, "cacheme-City; hit; ttl=0; detail=stale-local"],
     [{ source: "kv", collapsed: true }, "cacheme-City; hit; ttl=30; detail=kv"],
   ])("of a lookup %o is %s", (changes, header) => {
     expect(describeLookup(node, found(changes))).toBe(header);
