@@ -8,7 +8,6 @@
  */
 
 import { Flight } from "./chain.ts";
-import type { OwnLoader } from "./chain.ts";
 import type { Binding } from "./binding.ts";
 import type { Core } from "./core.ts";
 import { describe } from "./duration.ts";
@@ -21,6 +20,7 @@ import type { Found, Outcome } from "./found.ts";
 import { BadTags, generationsOf } from "./generations.ts";
 import { keyDigest } from "./key.ts";
 import { limitLoads } from "./load.ts";
+import type { OwnLoader } from "./flight.ts";
 import { localCopy } from "./local-probe.ts";
 import type { Scope } from "./scope.ts";
 import { reportHook, settleFailed } from "./settle.ts";
@@ -73,10 +73,15 @@ export function arrive<Answer>(caller: Caller, ask: Ask, answer: (binding: Bindi
   return (early ? Promise.resolve(early) : awaited.done).then((outcome) => answer(binding, outcome, collapsed));
 }
 
-/** Arrives at many keys: enters all flights in one step, so that their reads travel together. Aligned; never rejects. */
-export async function arriveAll(caller: Caller, asks: readonly Ask[]): Promise<Arrival[]> {
-  const call = new Call(caller.core, caller.scope.waitUntil);
+/** A call by this caller for many keys, which loads a few of them at a time. */
+export function callForMany({ core, scope }: Caller): Call {
+  const call = new Call(core, scope.waitUntil);
   limitLoads(call);
+  return call;
+}
+
+/** Arrives at many keys: enters all flights in one step, so that their reads travel together. Aligned; never rejects. */
+export async function arriveAll(caller: Caller, call: Call, asks: readonly Ask[]): Promise<Arrival[]> {
   const entered = asks.map((ask) => ({ ask, ...enter(caller, call, ask) }));
   if (!asks.every((ask) => isPlain(caller, ask))) return Promise.all(entered.map((one) => conclude(caller, call, one.ask, one)));
   const arrivals: Arrival[] = [];
@@ -84,9 +89,9 @@ export async function arriveAll(caller: Caller, asks: readonly Ask[]): Promise<A
   return arrivals;
 }
 
-/** Whether waiting for the flight is all there is to do: no leases, no writes to wait for, no copy that may be too old. */
-function isPlain({ core }: Caller, { binding, maxAgeMs }: Ask): boolean {
-  return !core.requestScoped && binding.spec.writes === "background" && maxAgeMs === undefined;
+/** Whether waiting for the flight is all there is to do: no leases, no writes to wait for, no copy that may not do. */
+function isPlain({ core }: Caller, { binding, maxAgeMs, bornAfter }: Ask): boolean {
+  return !core.requestScoped && binding.spec.writes === "background" && maxAgeMs === undefined && bornAfter === undefined;
 }
 
 function enter(caller: Caller, call: Call, ask: Ask): Entered {
@@ -94,7 +99,7 @@ function enter(caller: Caller, call: Call, ask: Ask): Entered {
   const standing = flights.get(ask.reference.key);
   if (standing && isJoinable(standing, ask)) return joined(standing, ask);
   if (standing) supersede(standing);
-  const flight = lead(caller, call, ask, false);
+  const flight = lead(caller, call, ask);
   if (standing) standing.heir = flight;
   return { flight, collapsed: false, awaited: flight };
 }
@@ -103,16 +108,21 @@ function enter(caller: Caller, call: Call, ask: Ask): Entered {
 function joined(flight: Flight, ask: Ask): Entered {
   const { final } = flight;
   if (!final) return { flight, collapsed: true, awaited: flight };
-  const early = servable(flight, flight.earlyWindowMs);
-  const tooOld = early && ask.maxAgeMs !== undefined && ageMs(early.createdAt, ask.binding.core.clock.now()) > ask.maxAgeMs;
-  return { flight, collapsed: true, awaited: final, early: tooOld ? undefined : early };
+  const early = servable(flight, flight.earlyWindowMs, ask.maxAgeMs);
+  return { flight, collapsed: true, awaited: final, early: early && isOwnCopy(ask, early) ? undefined : early };
 }
 
-function lead({ core, scope }: Caller, call: Call, { binding, reference, loader, maxAgeMs, bornAfter }: Ask, background: boolean): Flight {
+/** A flight that nobody waits for. */
+interface Background {
+  readonly drawn: number | undefined;
+}
+
+function lead({ core, scope }: Caller, call: Call, { binding, reference, loader, maxAgeMs, bornAfter }: Ask, background?: Background): Flight {
   core.sweep(binding);
   const flight = new Flight(call, scope, binding, reference.key, reference.params, loader);
   flight.maxAgeMs = maxAgeMs;
-  flight.background = background;
+  flight.background = background !== undefined;
+  flight.drawn = background?.drawn;
   if (binding.lingers && bornAfter === undefined) flight.old = localCopy(binding, reference.key);
   binding.flights.set(reference.key, flight);
   call.begin();
@@ -136,16 +146,18 @@ function assignGroups(flight: Flight): boolean {
   return true;
 }
 
-/** Begins a flight that nobody waits for, unless one is under way. `false` where it could not outlive the answer. */
-export function renew(caller: Caller, ask: Ask): boolean {
-  const call = callBy(caller);
-  if (!call.lasts) return false;
+/** Whether what a caller begins goes on after it was answered. */
+export function outlives({ core, scope }: Caller): boolean {
+  return !core.requestScoped || scope.waitUntil !== undefined;
+}
+
+/** Begins a flight that nobody waits for, unless one is under way. `drawn` is what chance has said about renewing early. */
+export function renew(caller: Caller, call: Call, ask: Ask, drawn: number | undefined): void {
   const standing = ask.binding.flights.get(ask.reference.key);
-  if (standing && isJoinable(standing, ask)) return true;
+  if (standing && isJoinable(standing, ask)) return;
   if (standing) supersede(standing);
-  const flight = lead(caller, call, { ...ask, maxAgeMs: undefined }, true);
+  const flight = lead(caller, call, { ...ask, maxAgeMs: undefined }, { drawn });
   if (standing) standing.heir = flight;
-  return true;
 }
 
 /** Waits for a flight, and takes over as often as its leader dies. */
@@ -156,12 +168,18 @@ async function conclude(caller: Caller, call: Call, ask: Ask, first: Entered): P
     const { flight, collapsed } = entered;
     const outcome = entered.early ?? (await call.follow(entered.awaited, chain.capMs));
     if (outcome === OVERDUE) {
-      return { outcome: servable(flight, spec.freshness.keepMs) ?? { ok: false, error: abandoned(spec.name), loaded: true }, collapsed };
+      const old = servable(flight, spec.freshness.keepMs, ask.maxAgeMs);
+      return { outcome: old && !isOwnCopy(ask, old) ? old : { ok: false, error: abandoned(spec.name), loaded: true }, collapsed };
     }
     if (outcome === LOST) entered = takeOver(caller, call, ask, flight);
-    else if (collapsed && isOlder(ask, flight, outcome, born)) {
-      supersede(flight);
-      entered = enter(caller, call, ask);
+    else if (collapsed && (isOlder(ask, flight, outcome, born) || isOwnCopy(ask, outcome))) {
+      const { final } = flight;
+      // What the flight answers in the end may do.
+      if (final && entered.awaited !== final) entered = { flight, collapsed, awaited: final };
+      else {
+        supersede(flight);
+        entered = enter(caller, call, ask);
+      }
     } else {
       if (!collapsed && !flight.final && (spec.writes === "await" || !call.lasts)) await hasLanded(flight);
       return { outcome, collapsed };
@@ -217,6 +235,11 @@ function hasLanded(flight: Flight): Promise<void> {
 function isOlder({ binding, maxAgeMs }: Ask, flight: Flight, outcome: Outcome, born: number): boolean {
   if (maxAgeMs === undefined || !outcome.ok || (outcome.loaded && flight.birth > born)) return false;
   return ageMs(outcome.createdAt, binding.core.clock.now()) > maxAgeMs;
+}
+
+/** Whether an outcome is a local copy, for a caller that knows of an invalidation which that copy may not have seen. */
+function isOwnCopy({ bornAfter, binding }: Ask, outcome: Outcome): boolean {
+  return bornAfter !== undefined && outcome.ok && binding.chain.locals.some(({ name }) => name === outcome.source);
 }
 
 function abandoned(node: string): CacheError {

@@ -11,7 +11,7 @@ import { runtime as host } from "#runtime";
 import { handOut, takeEntry } from "./answer.ts";
 import { callBy } from "./arrive.ts";
 import type { Ask, Caller } from "./arrive.ts";
-import type { OwnLoader } from "./chain.ts";
+import type { OwnLoader } from "./flight.ts";
 import { fullKeyOf } from "./binding.ts";
 import { closedError, Core } from "./core.ts";
 import type { Binding } from "./binding.ts";
@@ -30,7 +30,7 @@ import { Scope } from "./scope.ts";
 import { checkView } from "./storages.ts";
 import type { Work } from "./scope.ts";
 import { snapshots } from "./stats.ts";
-import { createToken } from "./token.ts";
+import { both, createToken } from "./token.ts";
 import type { Named } from "./token.ts";
 import type {
   Cache,
@@ -237,7 +237,7 @@ class View implements Caller {
     const { waitUntil, prefix } = options;
     if (prefix !== undefined) checkPrefix(prefix);
     const scope = new Scope(waitUntil ?? this.scope.waitUntil, options.env === undefined ? this.scope.env : options.env, this.scope);
-    return new View(this.core, scope, prefix ?? this.prefix, options.after === undefined ? this.after : namedBy(this.core, options.after));
+    return new View(this.core, scope, prefix ?? this.prefix, options.after === undefined ? this.after : both(this.after, namedBy(this.core, options.after)));
   }
 
   async prune(limit: number): Promise<number> {

@@ -11,18 +11,21 @@
 
 import { fullKeyOf, namesIn } from "./binding.ts";
 import type { Binding, Chain, LocalEntry, RemotePart } from "./binding.ts";
+import { protect } from "./clone.ts";
 import { decodeValue } from "./decode.ts";
 import { serveWhileLoading } from "./early.ts";
 import { ageMs, freshLeftMs } from "./entry.ts";
 import { decodeSlot } from "./envelope.ts";
 import type { CacheError } from "./errors.ts";
 import { Operation } from "./flight.ts";
-import type { Call } from "./flight.ts";
-import { foundInCopy, freshUntil } from "./found.ts";
+import type { Call, OwnLoader } from "./flight.ts";
+import { foundInCopy, isBetter } from "./found.ts";
 import type { Found, OldCopy, Outcome } from "./found.ts";
-import { fadeMs, isDue } from "./freshness.ts";
+import { draw, fadeMs, isDue } from "./freshness.ts";
+import { isOfGenerations } from "./generations.ts";
 import { keyDigest, storedKey } from "./key.ts";
 import { load } from "./load.ts";
+import { isYoung, stillStands } from "./local-probe.ts";
 import type { ReadJob } from "./remote-storage.ts";
 import type { Scope } from "./scope.ts";
 import { admits, reportHook, settleFound } from "./settle.ts";
@@ -35,9 +38,6 @@ export interface Capture {
   readonly stamp: Uint8Array | null | undefined;
   readonly numbers: readonly number[];
 }
-
-/** A loader that a caller brought along. */
-export type OwnLoader = () => unknown;
 
 const NONE: readonly undefined[] = [];
 
@@ -66,7 +66,9 @@ export class Flight extends Operation<Outcome> implements ReadJob {
   maxAgeMs: number | undefined = undefined;
   /** Nobody asked for it but a copy that is about to end, or has ended. */
   background = false;
-  /** The newest copy that may answer while the source is asked, or in its place. */
+  /** What chance said about renewing early, once it was asked. */
+  drawn: number | undefined = undefined;
+  /** The best copy that may answer while the source is asked, or in its place. */
   old: OldCopy | undefined = undefined;
   /** The copy that the loader was offered. */
   offered: LocalEntry | undefined = undefined;
@@ -221,13 +223,22 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     const { times, costMs, payload } = decoded;
     const leftMs = freshLeftMs(times, slot.remainingMs, now, part.ttlMs);
     if (!(leftMs > -spec.freshness.keepMs) || (this.maxAgeMs !== undefined && ageMs(times.createdAt, now) > this.maxAgeMs)) return undefined;
-    const use = leftMs <= 0 ? "old" : this.call.lasts && isDue(fadeMs(costMs, spec.freshness), leftMs) ? "early" : "answer";
+    const use = leftMs <= 0 ? "old" : this.isDue(fadeMs(costMs, spec.freshness), leftMs) ? "early" : "answer";
     return { payload, createdAt: times.createdAt, leftMs, costMs, use };
   }
 
+  private isDue(fade: number, leftMs: number): boolean {
+    if (fade === 0 || !this.call.lasts) return false;
+    this.drawn ??= draw();
+    return isDue(fade, leftMs, this.drawn);
+  }
+
+  /** Local copies go as well: they would be served again, once they are stale, to those who never come to a flight. */
   private distrust(): void {
     this.distrusts = true;
     this.old = undefined;
+    // Those of a newer `set` or `refresh` are none of its business.
+    if (this.current) for (const { space } of this.chain.locals) space.delete(this.key);
   }
 
   private accept(part: RemotePart, answer: Answer): void {
@@ -249,20 +260,33 @@ export class Flight extends Operation<Outcome> implements ReadJob {
   private use(part: RemotePart, value: unknown, answer: Answer): void {
     if (answer.use === "answer") return this.hit(part, value, answer);
     const now = this.binding.core.clock.monotonic();
-    this.keep(part, value, answer, now);
+    const copy = this.copyOf(part, value, answer, now);
+    if (copy && isBetter(copy.entry, this.rival(), now)) this.old = copy;
     if (answer.use === "old") return this.miss(part);
-    if (!this.old) return this.hit(part, value, answer);
+    if (!copy) return this.hit(part, value, answer);
     part.counters.hitCount++;
-    this.answerEarly(foundInCopy(this.old, now), this.binding.spec.freshness.keepMs);
+    this.answerEarly(foundInCopy(copy, now), this.binding.spec.freshness.keepMs);
     this.position++;
     this.next();
   }
 
-  private keep(part: RemotePart, value: unknown, { createdAt, leftMs }: Answer, now: number): void {
+  /** What an old copy has to be better than: the one that is held, if that may be an answer at all. */
+  private rival(): LocalEntry | undefined {
+    const entry = this.old?.entry;
+    return entry && stillStands(this.binding, entry) && isYoung(this.binding, entry, this.maxAgeMs) ? entry : undefined;
+  }
+
+  private copyOf(part: RemotePart, value: unknown, { createdAt, leftMs }: Answer, now: number): OldCopy | undefined {
     // Without a capture the generations beside it are not known to stand.
-    if (this.distrusts || !this.captures[part.index] || (this.old && !isBetter(this.old.entry, createdAt, now + leftMs))) return;
+    if (this.distrusts || !this.captures[part.index]) return undefined;
+    let own: unknown;
+    try {
+      own = protect(value, this.binding.spec.clone);
+    } catch {
+      return undefined;
+    }
     const entry: LocalEntry = {
-      value,
+      value: own,
       revision: -1,
       createdAt,
       calmUntil: now + leftMs,
@@ -272,7 +296,7 @@ export class Flight extends Operation<Outcome> implements ReadJob {
       generations: Array.from(this.captures, (capture) => capture?.numbers),
       guarded: part.storage.guarded,
     };
-    this.old = { entry, source: part.name };
+    return { entry, source: part.name };
   }
 
   private report(part: RemotePart, reason: string): void {
@@ -290,11 +314,6 @@ export class Flight extends Operation<Outcome> implements ReadJob {
   }
 }
 
-/** Whether a copy is newer than an old one, or as new and fresh for longer: tiers hold copies of one load. */
-function isBetter(old: LocalEntry, createdAt: number, until: number): boolean {
-  return createdAt > old.createdAt || (createdAt === old.createdAt && until > freshUntil(old));
-}
-
 /** An entry of this key and of the generations that stand. */
 interface Answer {
   /** Whether it ends the flight, is handed out while the flight goes on, or is no answer unless the source fails. */
@@ -303,11 +322,4 @@ interface Answer {
   readonly createdAt: number;
   readonly leftMs: number;
   readonly costMs: number;
-}
-
-/** Whether an entry's generations are exactly those that stood when it was read. */
-function isOfGenerations(own: readonly number[], asRead: readonly (number | undefined)[]): boolean {
-  if (own.length !== asRead.length) return false;
-  for (let i = 0; i < own.length; i++) if (own[i] !== asRead[i]) return false;
-  return true;
 }

@@ -4,6 +4,15 @@
  * @module
  */
 
+/** How a node protects its values. */
+export type CloneMode = "none" | "freeze" | "structured";
+
+/** A value that callers may share, as the node asks: itself, itself frozen, or a copy that nobody else has. @throws what cannot be cloned */
+export function protect<Value>(value: Value, mode: CloneMode): Value {
+  if (mode === "none") return value;
+  return mode === "freeze" ? deepFreeze(value) : structuredClone(value);
+}
+
 /** Freezes plain objects and arrays, all the way down; other objects cannot be frozen to any effect and stay as they are. Never recursive. */
 export function deepFreeze<Value>(value: Value): Value {
   const seen = new Set<unknown>();

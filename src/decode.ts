@@ -5,8 +5,8 @@
  * @module
  */
 
+import { isThenable } from "./execution.ts";
 import type { NodeSpec } from "./node-spec.ts";
-import type { SchemaResult } from "./types.ts";
 
 /** How a payload may turn out. */
 export interface Decoding {
@@ -34,16 +34,33 @@ export function decodeValue(spec: NodeSpec, payload: Uint8Array | null | undefin
 function validate({ freshness }: NodeSpec, value: unknown, to: Decoding): void {
   const schema = freshness.validate;
   if (!schema) return to.served(value);
-  const judge = (result: SchemaResult<unknown>): void => {
-    if (result.issues) to.refused("the schema refused it");
-    else to.served(result.value);
-  };
-  let result: SchemaResult<unknown> | Promise<SchemaResult<unknown>>;
+  let result: unknown;
+  let late: Promise<unknown> | undefined;
   try {
     result = schema["~standard"].validate(value);
+    late = isThenable(result) ? Promise.resolve(result) : undefined;
   } catch {
     return to.threw();
   }
-  if (result instanceof Promise) result.then(judge, () => to.threw());
-  else judge(result);
+  if (late)
+    late.then(
+      (settled) => judge(settled, to),
+      () => to.threw(),
+    );
+  else judge(result, to);
+}
+
+/** A schema that answers nonsense has not judged; it counts as one that threw. */
+function judge(result: unknown, to: Decoding): void {
+  let issues: unknown;
+  let value: unknown;
+  try {
+    if (typeof result !== "object" || result === null) return to.threw();
+    issues = Reflect.get(result, "issues");
+    value = Reflect.get(result, "value");
+  } catch {
+    return to.threw();
+  }
+  if (issues) to.refused("the schema refused it");
+  else to.served(value);
 }

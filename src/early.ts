@@ -16,9 +16,9 @@ import type { Found } from "./found.ts";
 import { stillStands } from "./local-probe.ts";
 import type { Stale } from "./types.ts";
 
-/** The flight's old copy as an answer, if it is no more than `windowMs` past its life. */
-export function servable(flight: Flight, windowMs: number): Found | undefined {
-  const { old, binding, maxAgeMs } = flight;
+/** The flight's old copy as an answer, if it is no more than `windowMs` past its life, and no older than whoever asks allows. */
+export function servable(flight: Flight, windowMs: number, maxAgeMs: number | undefined): Found | undefined {
+  const { old, binding } = flight;
   if (!old || flight.fenced || !stillStands(binding, old.entry)) return undefined;
   const { clock } = binding.core;
   const now = clock.monotonic();
@@ -33,7 +33,7 @@ export function serveWhileLoading(flight: Flight): void {
   const { core, spec } = flight.binding;
   const { staleWhileRevalidateMs, keepMs, softTimeoutMs } = spec.freshness;
   const serve = (windowMs: number): void => {
-    const found = servable(flight, windowMs);
+    const found = servable(flight, windowMs, flight.maxAgeMs);
     if (found) flight.answerEarly(found, windowMs);
   };
   serve(staleWhileRevalidateMs);

@@ -30,6 +30,9 @@ export const LOST: unique symbol = Symbol("lost");
 /** What a follower gets if the owner lives but the work took longer than it ever may. */
 export const OVERDUE: unique symbol = Symbol("overdue");
 
+/** A loader that a caller brought along. */
+export type OwnLoader = () => unknown;
+
 // Written as a method, so that an operation of one result is an operation of any object to those who only follow it.
 interface Resolve<Result> {
   call(result: Result): void;

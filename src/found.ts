@@ -54,6 +54,14 @@ export function freshUntil(entry: LocalEntry): number {
   return entry.calmUntil + entry.fadeMs;
 }
 
+/** Whether a copy is a better answer at `now` than another: fresh before stale, then the newer, then the one that lives longer. */
+export function isBetter(copy: LocalEntry, other: LocalEntry | undefined, now: number): boolean {
+  if (!other) return true;
+  const [mine, its] = [freshUntil(copy), freshUntil(other)];
+  if (mine > now !== its > now) return mine > now;
+  return copy.createdAt > other.createdAt || (copy.createdAt === other.createdAt && mine > its);
+}
+
 /** An old copy as an answer at `now`, by the monotonic clock. */
 export function foundInCopy({ entry, source }: OldCopy, now: number): Found {
   const leftMs = freshUntil(entry) - now;

@@ -53,9 +53,17 @@ export function fadeMs(costMs: number, { beta }: FreshnessRules): number {
   return beta * costMs * LARGEST_DRAW;
 }
 
-/** XFetch: whether chance wants a value renewed that fades over `fadeMs` and has `leftMs` to live. */
-export function isDue(fade: number, leftMs: number): boolean {
-  return fade > 0 && (-Math.log(1 - Math.random()) * fade) / LARGEST_DRAW >= leftMs;
+/**
+ * The chance of one read, in load times: `-ln(u)`. A read draws once for all the tiers on its way; with a draw for each, what
+ * is due in the first would hardly ever be due in the next, and come back from there no newer.
+ */
+export function draw(): number {
+  return -Math.log(1 - Math.random());
+}
+
+/** XFetch: whether a draw wants a value renewed that fades over `fade` and has `leftMs` to live. */
+export function isDue(fade: number, leftMs: number, drawn: number): boolean {
+  return fade > 0 && (drawn * fade) / LARGEST_DRAW >= leftMs;
 }
 
 /** The life that `ttlFor` gives a value, in ms; `undefined`: it is not to be stored. @throws what the hook throws, and for what is no life. */
@@ -80,11 +88,12 @@ function readSoftTimeout(value: unknown, hardTimeoutMs: number, option: string):
 
 function readBeta(value: unknown, option: string): number {
   if (value === undefined) return 0;
-  const beta: unknown = typeof value === "object" && value !== null ? Reflect.get(value, "beta") : undefined;
+  if (typeof value !== "object" || value === null) throw new TypeError(`${option} must be { beta } with a number above 0, got ${describe(value)}`);
+  const stray = Object.keys(value).find((field) => field !== "beta");
+  if (stray !== undefined) throw new TypeError(`${option}: unknown option ${describe(stray)}, there is only "beta"`);
+  const beta: unknown = Reflect.get(value, "beta");
   if (typeof beta === "number" && beta > 0 && Number.isFinite(beta)) return beta;
-  throw new TypeError(
-    `${option} must be { beta } with a number above 0, got ${typeof value === "object" && value !== null ? `beta ${describe(beta)}` : describe(value)}`,
-  );
+  throw new TypeError(`${option} must be { beta } with a number above 0, got beta ${describe(beta)}`);
 }
 
 function readJitter(value: unknown, option: string): number {

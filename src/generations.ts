@@ -67,3 +67,10 @@ export function tagKeys(prefix: string, tags: readonly unknown[]): readonly stri
   if (tags.length === 0) throw new BadTags("invalidateTags: expected at least one tag");
   return [...new Set(tags.map((tag) => tagKey(prefix, readTag(tag, "invalidateTags"))))];
 }
+
+/** Whether an entry's generations are exactly those that stood when it was read. */
+export function isOfGenerations(own: readonly number[], asRead: readonly (number | undefined)[]): boolean {
+  if (own.length !== asRead.length) return false;
+  for (let i = 0; i < own.length; i++) if (own[i] !== asRead[i]) return false;
+  return true;
+}

@@ -5,33 +5,47 @@
  * @module
  */
 
-import { renew } from "./arrive.ts";
+import { outlives } from "./arrive.ts";
 import type { Ask, Caller } from "./arrive.ts";
 import type { LocalEntry } from "./binding.ts";
 import { freshUntil } from "./found.ts";
-import { isDue } from "./freshness.ts";
+import { draw, isDue } from "./freshness.ts";
 import { isYoung, stillStands } from "./local-probe.ts";
+import type { TierCounters } from "./stats.ts";
+
+/** Has a key renewed; `drawn` is what chance has said about it. */
+export type Renew = (ask: Ask, drawn: number | undefined) => void;
 
 /**
- * The local copy that answers though it is not calm, counted as a hit of its tier, which the probe has counted as a miss.
- * Where it is due or stale, the flight that renews it has begun. Not without a request that outlives its answer: there a stale
- * value is renewed while the caller waits.
+ * The local copy that answers though it is not calm, counted as a hit of its tier, which the probe has counted as a miss: the
+ * first that is fresh, else the first in its window. Where it is due or stale, it is handed to `renewing`. A stale one is no
+ * answer where nothing outlives the answer: there it is renewed while the caller waits.
  */
-export function linger(caller: Caller, ask: Ask): LocalEntry | undefined {
+export function linger(caller: Caller, ask: Ask, renewing: Renew): LocalEntry | undefined {
   const { binding, reference, maxAgeMs, bornAfter } = ask;
   if (!binding.lingers || bornAfter !== undefined) return undefined;
   const { staleWhileRevalidateMs } = binding.spec.freshness;
   const now = binding.core.turnTime();
+  let old: { readonly entry: LocalEntry; readonly counters: TierCounters } | undefined;
   for (const { space, counters } of binding.chain.locals) {
     const entry = space.peek(reference.key, now);
     if (!entry || !stillStands(binding, entry) || !isYoung(binding, entry, maxAgeMs)) continue;
     const leftMs = freshUntil(entry) - now;
-    if (leftMs <= -staleWhileRevalidateMs && leftMs <= 0) continue;
-    if ((leftMs <= 0 || isDue(entry.fadeMs, leftMs)) && !renew(caller, ask) && leftMs <= 0) return undefined;
-    counters.hitCount++;
-    counters.missCount--;
-    if (leftMs <= 0) binding.counters.staleCount++;
-    return entry;
+    if (leftMs > 0) {
+      const drawn = draw();
+      if (outlives(caller) && isDue(entry.fadeMs, leftMs, drawn)) renewing(ask, drawn);
+      return countHit(entry, counters);
+    }
+    if (leftMs > -staleWhileRevalidateMs) old ??= { entry, counters };
   }
-  return undefined;
+  if (!old || !outlives(caller)) return undefined;
+  renewing(ask, undefined);
+  binding.counters.staleCount++;
+  return countHit(old.entry, old.counters);
+}
+
+function countHit(entry: LocalEntry, counters: TierCounters): LocalEntry {
+  counters.hitCount++;
+  counters.missCount--;
+  return entry;
 }

@@ -69,12 +69,13 @@ function start(flight: Flight, gate: Gate | undefined): void {
   // A caller's own loader takes nothing, and might take something else for an option.
   const loader = own ? () => own() : (spec.load ?? nothing);
   execute(core, spec, flight.env, loader, flight.params, offered(flight), (loaded) => {
-    countLoad(counters, loaded.ms, loaded.ok);
+    const told = { ...loaded, ...unchangedIn(loaded, flight.offered, spec.name) };
+    countLoad(counters, told.ms, told.ok);
     if (gate) {
       gate.open--;
       pump(gate, spec.loadConcurrency);
     }
-    settleLoaded(flight, loaded);
+    settleLoaded(flight, told);
   });
 }
 
@@ -156,7 +157,8 @@ function loadMany(flights: readonly Flight[]): void {
   execute(core, spec, first.env, spec.loadAll ?? nothing, params, flights.map(offered), (loaded) => {
     const list = loaded.ok ? aligned(loaded.result, flights.length, spec.name) : loaded.result;
     for (const [index, flight] of flights.entries()) {
-      const one = loaded.ok && Array.isArray(list) ? elementOf(list[index], spec.name) : { ok: false, result: list };
+      const element = loaded.ok && Array.isArray(list) ? elementOf(list[index], spec.name) : { ok: false, result: list };
+      const one = unchangedIn(element, flight.offered, spec.name);
       countLoad(counters, loaded.ms, one.ok, 1 / flights.length);
       settleLoaded(flight, { ...loaded, ...one });
     }
@@ -176,7 +178,7 @@ function aligned(result: unknown, expected: number, node: string): readonly unkn
 }
 
 function settleLoaded(flight: Flight, loaded: Loaded): void {
-  const { ok, result } = unchangedIn(loaded, flight.offered, flight.binding.spec.name);
+  const { ok, result } = loaded;
   if (!ok) return settleFailed(flight, result, true);
   settleFound(flight, foundByLoad(loaded, result, lifeOf(flight, result)), admits(flight));
 }

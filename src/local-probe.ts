@@ -10,7 +10,7 @@ import type { Ask } from "./arrive.ts";
 import { namesIn } from "./binding.ts";
 import type { Binding, LocalEntry } from "./binding.ts";
 import { ageMs } from "./entry.ts";
-import { freshUntil } from "./found.ts";
+import { freshUntil, isBetter } from "./found.ts";
 import type { OldCopy } from "./found.ts";
 
 /** The calm local entry of a key, counted as a hit or a miss of the tiers asked. What fades or is stale is for `linger.ts`. */
@@ -50,16 +50,15 @@ export function peek(binding: Binding, key: string): LocalEntry | undefined {
   return undefined;
 }
 
-/** The newest local copy of a key, also one past its life; counts nothing and is no access. */
+/** The best local copy of a key, also one past its life; counts nothing and is no access. */
 export function localCopy(binding: Binding, key: string): OldCopy | undefined {
   const now = binding.core.clock.monotonic();
-  let newest: OldCopy | undefined;
+  let best: OldCopy | undefined;
   for (const { space, name } of binding.chain.locals) {
     const entry = space.peek(key, now);
-    if (!entry || !stillStands(binding, entry) || (newest && newest.entry.createdAt >= entry.createdAt)) continue;
-    newest = { entry, source: name };
+    if (entry && stillStands(binding, entry) && isBetter(entry, best?.entry, now)) best = { entry, source: name };
   }
-  return newest;
+  return best;
 }
 
 function probeFurther(binding: Binding, key: string, now: number): LocalEntry | undefined {

@@ -7,10 +7,11 @@
 
 import { waitFor } from "./abort.ts";
 import { handOut, lookUp, lookUpEntry, missing, take, takeEntry, unanswered, valuesOf } from "./answer.ts";
-import { arrive, arriveAll, callBy } from "./arrive.ts";
+import { arrive, arriveAll, callBy, callForMany, renew } from "./arrive.ts";
 import type { Arrival, Ask, Caller } from "./arrive.ts";
 import type { LocalEntry } from "./binding.ts";
 import { toMs } from "./duration.ts";
+import type { Call } from "./flight.ts";
 import { linger } from "./linger.ts";
 import { young } from "./local-probe.ts";
 import { refresh } from "./refresh.ts";
@@ -30,9 +31,22 @@ function takeLocal(caller: Caller, { binding }: Ask, entry: LocalEntry): unknown
   return value;
 }
 
-/** The local copies that answer; each as good as a fresh one for its caller. */
-function localEntries(caller: Caller, asks: readonly Ask[]): (LocalEntry | undefined)[] {
-  return asks.map((ask) => young(ask) ?? linger(caller, ask));
+/** What a look into the local tiers gave for many keys. */
+interface Looked {
+  /** The copies that answer, aligned. */
+  readonly entries: readonly (LocalEntry | undefined)[];
+  /** Begins to renew those that ask for it; after the loads that somebody waits for, as they share their limit. */
+  readonly renewIn: (call: () => Call) => void;
+}
+
+function look(caller: Caller, asks: readonly Ask[]): Looked {
+  const due: { readonly ask: Ask; readonly drawn: number | undefined }[] = [];
+  return {
+    entries: asks.map((ask) => young(ask) ?? linger(caller, ask, (one, drawn) => void due.push({ ask: one, drawn }))),
+    renewIn: (call) => {
+      for (const { ask, drawn } of due) renew(caller, call(), ask, drawn);
+    },
+  };
 }
 
 /** Tells the stats flush, where there is one, of requests that were answered just now; of 0 for other work that was counted. */
@@ -42,7 +56,7 @@ export function counted({ core, scope }: Caller, requests: number): void {
 
 /** Past the calm local entries: takes one that lingers, joins the key's flight, or leads it. */
 export function fly(caller: Caller, ask: Ask): Promise<unknown> {
-  const entry = ask.binding.lingers ? linger(caller, ask) : undefined;
+  const entry = ask.binding.lingers ? linger(caller, ask, (one, drawn) => renew(caller, callBy(caller), one, drawn)) : undefined;
   if (entry) return new Promise((resolve) => resolve(takeLocal(caller, ask, entry)));
   if (caller.core.statsFlush === undefined) return arrive(caller, ask, take);
   return arrive(caller, ask, (binding, outcome, collapsed) => {
@@ -56,9 +70,16 @@ export function fly(caller: Caller, ask: Ask): Promise<unknown> {
 
 /** The values of many keys, aligned. Rejects with the first failure in order, once all have settled. */
 export function readAll(caller: Caller, asks: readonly Ask[]): Promise<unknown[]> {
-  const entries = localEntries(caller, asks);
-  if (!entries.includes(undefined)) return Promise.resolve(handOutAll(caller, asks, entries, []));
-  return arriveAll(caller, missing(asks, entries)).then((arrivals) => handOutAll(caller, asks, entries, arrivals));
+  const { entries, renewIn } = look(caller, asks);
+  if (!entries.includes(undefined)) {
+    let call: Call | undefined;
+    renewIn(() => (call ??= callForMany(caller)));
+    return Promise.resolve(handOutAll(caller, asks, entries, []));
+  }
+  const call = callForMany(caller);
+  const arriving = arriveAll(caller, call, missing(asks, entries));
+  renewIn(() => call);
+  return arriving.then((arrivals) => handOutAll(caller, asks, entries, arrivals));
 }
 
 function handOutAll(caller: Caller, asks: readonly Ask[], entries: readonly (LocalEntry | undefined)[], arrivals: readonly Arrival[]): unknown[] {
@@ -71,8 +92,11 @@ function handOutAll(caller: Caller, asks: readonly Ask[], entries: readonly (Loc
 
 /** The lookups of many keys, aligned. */
 export async function lookUpAll(caller: Caller, asks: readonly Ask[]): Promise<LookupResult<unknown>[]> {
-  const entries = localEntries(caller, asks);
-  const arrivals = await arriveAll(caller, missing(asks, entries));
+  const { entries, renewIn } = look(caller, asks);
+  const call = callForMany(caller);
+  const arriving = arriveAll(caller, call, missing(asks, entries));
+  renewIn(() => call);
+  const arrivals = await arriving;
   let next = 0;
   const results = asks.map(({ binding, reference }, index) => {
     const entry = entries[index];

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { OwnLoader } from "./chain.ts";
+import type { OwnLoader } from "./flight.ts";
 import { LOST, OVERDUE, Operation } from "./flight.ts";
 import type { Call } from "./flight.ts";
 import { foundByLoad } from "./found.ts";

@@ -11,7 +11,7 @@
  */
 
 import type { Capture } from "./chain.ts";
-import { deepFreeze } from "./clone.ts";
+import { protect } from "./clone.ts";
 import { fullKeyOf } from "./binding.ts";
 import type { Binding, Chain, Mark } from "./binding.ts";
 import { CacheError } from "./errors.ts";
@@ -169,7 +169,7 @@ function putLocal({ binding, key }: Target, begun: Beginning, found: Found, ttlM
 export async function prepare(binding: Binding, value: unknown): Promise<{ readonly value: unknown; readonly payload: Payload }> {
   const { spec, chain } = binding;
   try {
-    const own = spec.clone === "none" ? value : spec.clone === "freeze" ? deepFreeze(value) : structuredClone(value);
+    const own = protect(value, spec.clone);
     return { value: own, payload: chain.remotes.length > 0 ? await encodeValue(spec, own) : undefined };
   } catch (error) {
     throw serializeError(error, spec);

@@ -10,7 +10,7 @@
  */
 
 import type { Capture, Flight } from "./chain.ts";
-import { deepFreeze } from "./clone.ts";
+import { protect } from "./clone.ts";
 import type { Binding, LocalEntry, LocalPart, RemotePart } from "./binding.ts";
 import { describe } from "./duration.ts";
 import { servable } from "./early.ts";
@@ -55,7 +55,7 @@ export function admits(flight: Flight): Admission {
 export function settleFailed(flight: Flight, error: unknown, loaded: boolean): void {
   const { core, spec } = flight.binding;
   const failure: Failure = { ok: false, error, loaded };
-  const old = servable(flight, spec.freshness.keepMs);
+  const old = servable(flight, spec.freshness.keepMs, flight.maxAgeMs);
   if (old || flight.final || flight.background) core.emitter.emit({ type: "refresh-failed", node: spec.name, key: keyDigest(flight.key) });
   land(flight);
   flight.settle(old ?? failure);
@@ -67,7 +67,7 @@ export function settleFound(flight: Flight, found: Found, admission: Admission):
   let own = found;
   if (spec.clone !== "none") {
     try {
-      own = { ...found, value: spec.clone === "freeze" ? deepFreeze(found.value) : structuredClone(found.value) };
+      own = { ...found, value: protect(found.value, spec.clone) };
     } catch {
       return settleFailed(flight, new CacheError("ERR_SERIALIZE", `node "${spec.name}": clone is ${spec.clone}, and the value cannot be cloned`), found.loaded);
     }

@@ -31,6 +31,12 @@ export function parseToken(token: unknown): Named | undefined {
   return new Set(Array.from({ length: digests.length / DIGEST_LENGTH }, (_, index) => digests.slice(index * DIGEST_LENGTH, (index + 1) * DIGEST_LENGTH)));
 }
 
+/** What two tokens name together. */
+export function both(one: Named | undefined, other: Named | undefined): Named | undefined {
+  if (!one || !other) return one ?? other;
+  return one === "all" || other === "all" ? "all" : new Set([...one, ...other]);
+}
+
 /** Whether a token names one of these. Digests may coincide, which costs a miss. */
 export function isNamed(named: Named, names: readonly string[]): boolean {
   return named === "all" || names.some((name) => named.has(digest(name)));

@@ -68,7 +68,9 @@ describe("specOf", () => {
     const none = undefined;
     const given = { version: none, allowRedefine: none, load: none, loadAll: none, serializer: none, doorkeeper: none, clone: none, writes: none };
     const name = fresh();
-    const User = defineNode({ name, key, caches, ...given, storeWithin: none, hardTimeout: none, maxLoadBatch: none, loadConcurrency: none });
+    const timed = { storeWithin: none, hardTimeout: none, softTimeout: none, staleWhileRevalidate: none, staleIfError: none };
+    const others = { maxLoadBatch: none, loadConcurrency: none, tags: none, validate: none, refreshAhead: none, jitter: none, ttlFor: none };
+    const User = defineNode({ name, key, caches, ...given, ...timed, ...others });
     const Plain = defineNode({ name: fresh(), key, caches });
     expect({ ...specOf(User), node: 0, name: 0, serializer: 0 }).toEqual({ ...specOf(Plain), node: 0, name: 0, serializer: 0 });
   });
@@ -113,6 +115,28 @@ describe("specOf", () => {
     expect(specOf(User)?.loadAll).toBe(loadAll);
     expect(specOf(User)?.serializer).toBe(serializer);
     expect(specOf(User)?.doorkeeper).toBe(doorkeeper);
+  });
+
+  test("keeps what was given about freshness", () => {
+    const ttlFor = (): "skip" => "skip";
+    const tags = (id: number): string[] => [`${id}`];
+    const validate = Object.assign(() => undefined, { "~standard": { version: 1, vendor: "test", validate: (value: unknown) => ({ value }) } } as const);
+    const rules = { tags, ttlFor, validate, refreshAhead: { beta: 0.5 }, jitter: 1, softTimeout: "20s" } as const;
+    const User = defineNode({ name: fresh(), key, load: (id) => id, caches, staleWhileRevalidate: "1.5m", staleIfError: 0.2, ...rules });
+    expect(specOf(User)?.tags).toBe(tags);
+    expect(specOf(User)?.freshness).toEqual({
+      staleWhileRevalidateMs: 90_000,
+      staleIfErrorMs: 1,
+      keepMs: 90_000,
+      softTimeoutMs: 20_000,
+      beta: 0.5,
+      jitter: 1,
+      ttlFor,
+      validate,
+    });
+    expect(specOf(defineNode({ name: fresh(), key, caches, staleIfError: "1h", staleWhileRevalidate: 0 }))?.freshness.keepMs).toBe(3_600_000);
+    expect(specOf(defineNode({ name: fresh(), key, caches, hardTimeout: "5m", softTimeout: "5m" }))?.freshness.softTimeoutMs).toBe(300_000);
+    expect(specOf(defineNode({ name: fresh(), key, caches, softTimeout: 0, jitter: 0 }))?.freshness).toMatchObject({ softTimeoutMs: 0, jitter: 0 });
   });
 
   test("raises the default of storeWithin to a longer hardTimeout", () => {
@@ -184,6 +208,51 @@ describe("a wrong option", () => {
     [{ maxLoadBatch: "5" }, 'maxLoadBatch must be a positive integer, got "5"'],
     [{ loadConcurrency: Infinity }, "loadConcurrency must be a positive integer, got Infinity"],
     [{ loadConcurrency: -1 }, "loadConcurrency must be a positive integer, got -1"],
+    [{ tags: "all" }, 'tags must be a function, got "all"'],
+    [{ tags: ["all"] }, "tags must be a function, got an array"],
+    [{ tags: null }, "tags must be a function, got null"],
+    [{ staleWhileRevalidate: -1 }, 'staleWhileRevalidate must be a duration such as 500, "30s" or "1.5h", got -1'],
+    [{ staleWhileRevalidate: Infinity }, "staleWhileRevalidate must be a finite duration, got Infinity"],
+    [{ staleWhileRevalidate: true }, "staleWhileRevalidate must be a duration"],
+    [{ staleIfError: "-5s" }, 'staleIfError must be a duration such as 500, "30s" or "1.5h", got "-5s"'],
+    [{ staleIfError: null }, "staleIfError must be a finite duration, got null"],
+    [{ staleIfError: Number.NaN }, "staleIfError must be a duration"],
+    [{ softTimeout: "20.1s" }, 'softTimeout must be at most hardTimeout (20000 ms), got "20.1s"'],
+    [{ softTimeout: 1_001, hardTimeout: "1s" }, "softTimeout must be at most hardTimeout (1000 ms), got 1001"],
+    [{ softTimeout: -1 }, "softTimeout must be a duration"],
+    [{ softTimeout: null }, "softTimeout must be a finite duration, got null"],
+    [{ refreshAhead: 1 }, "refreshAhead must be { beta } with a number above 0, got 1"],
+    [{ refreshAhead: null }, "refreshAhead must be { beta } with a number above 0, got null"],
+    [{ refreshAhead: true }, "refreshAhead must be { beta } with a number above 0, got true"],
+    [{ refreshAhead: {} }, "refreshAhead must be { beta } with a number above 0, got beta undefined"],
+    [{ refreshAhead: { beta: 0 } }, "refreshAhead must be { beta } with a number above 0, got beta 0"],
+    [{ refreshAhead: { beta: -1 } }, "got beta -1"],
+    [{ refreshAhead: { beta: "1" } }, 'got beta "1"'],
+    [{ refreshAhead: { beta: Number.NaN } }, "got beta NaN"],
+    [{ refreshAhead: { beta: Infinity } }, "got beta Infinity"],
+    [{ refreshAhead: { beta: 1, delta: 2 } }, 'refreshAhead: unknown option "delta", there is only "beta"'],
+    [{ refreshAhead: { betta: 1 } }, 'refreshAhead: unknown option "betta", there is only "beta"'],
+    [{ jitter: -0.1 }, "jitter must be a number from 0 to 1, got -0.1"],
+    [{ jitter: 1.1 }, "jitter must be a number from 0 to 1, got 1.1"],
+    [{ jitter: Number.NaN }, "jitter must be a number from 0 to 1, got NaN"],
+    [{ jitter: "10%" }, 'jitter must be a number from 0 to 1, got "10%"'],
+    [{ jitter: null }, "jitter must be a number from 0 to 1, got null"],
+    [{ ttlFor: "30s" }, 'ttlFor must be a function, got "30s"'],
+    [{ ttlFor: null }, "ttlFor must be a function, got null"],
+    [{ validate: key }, 'validate must be a Standard Schema, with "~standard".validate, got a function'],
+    [{ validate: null }, "validate must be a Standard Schema"],
+    [{ validate: "string" }, 'validate must be a Standard Schema, with "~standard".validate, got "string"'],
+    [{ validate: {} }, "validate must be a Standard Schema"],
+    [{ validate: { "~standard": null } }, "validate must be a Standard Schema"],
+    [{ validate: { "~standard": { version: 1, vendor: "test" } } }, "validate must be a Standard Schema"],
+    [{ staleWhileRevalidat: 1 }, 'unknown option "staleWhileRevalidat", did you mean "staleWhileRevalidate"?'],
+    [{ staleOnError: 1 }, 'unknown option "staleOnError", did you mean "staleIfError"?'],
+    [{ softTimeoutMs: 1 }, 'unknown option "softTimeoutMs", did you mean "softTimeout"?'],
+    [{ refreshahead: 1 }, 'unknown option "refreshahead", did you mean "refreshAhead"?'],
+    [{ ttlfor: key }, 'unknown option "ttlfor", did you mean "ttlFor"?'],
+    [{ jiter: 1 }, 'unknown option "jiter", did you mean "jitter"?'],
+    [{ validator: {} }, 'unknown option "validator", did you mean "validate"?'],
+    [{ tag: key }, 'unknown option "tag", did you mean "tags"?'],
     [{ allowRedefine: "yes" }, 'allowRedefine must be true or false, got "yes"'],
     [{ loadall: key }, 'unknown option "loadall", did you mean "loadAll"?'],
     [{ cache: caches }, 'unknown option "cache", did you mean "caches"?'],
