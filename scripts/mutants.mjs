@@ -1,7 +1,7 @@
 /**
  * Breaks the source on purpose, one change at a time, and checks that the test file named beside the change notices: a test
  * that cannot fail is a defect. The changes are in `test/properties/mutants.ts`; each is applied to a copy of the tree in the
- * system's temporary folder, never to the tree itself. `npm run mutants -- stamp` tries only those whose name holds the word.
+ * system's temporary folder, never to the tree itself. `npm run test:mutants -- stamp` tries only those whose name holds the word.
  *
  * @module
  */
@@ -13,8 +13,12 @@ import { MUTANTS } from "../test/properties/mutants.ts";
 import { finish, root, withTools } from "./lib/tools.mjs";
 
 const COPIED = ["src", "adapters", "testing", "test", "package.json", "tsconfig.json", "vitest.config.ts"];
-/** A test that hangs has noticed. */
-const LIMIT_MS = 5 * 60_000;
+/** A test that takes so many times as long as without a change hangs, and has noticed; but none is given up before this, in ms. */
+const PATIENCE = 10;
+const LEAST_MS = 60_000;
+const LONGEST_MS = 5 * 60_000;
+/** What `timeout` exits with then. */
+const KILLED = 137;
 
 const words = process.argv.slice(2);
 const wanted = MUTANTS.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
@@ -33,15 +37,16 @@ finish(problems, `all ${wanted.length} mutants were noticed`);
 
 /** The tests of a file that fail without any change; they prove nothing. `undefined` if the file cannot be run. */
 function healthy(test) {
-  const { failed, ran } = run(test, []);
+  const began = performance.now();
+  const { failed, ran } = run(test, [], LONGEST_MS);
   if (ran === 0) problems.push(`${test} does not run, or holds no test`);
   for (const name of failed) problems.push(`${test}: "${name}" fails without any change`);
-  return ran === 0 ? undefined : failed;
+  return ran === 0 ? undefined : { failed, limitMs: Math.max(LEAST_MS, PATIENCE * (performance.now() - began)) };
 }
 
 /** Applies one change, looks whether it is noticed, and takes it back. */
-function tryOut({ name, edits, test }, failing) {
-  if (failing === undefined) return [`${name}: nothing to notice it`];
+function tryOut({ name, edits, test }, before) {
+  if (before === undefined) return [`${name}: nothing to notice it`];
   const originals = new Map(edits.map(({ file }) => [file, readFileSync(join(folder, file), "utf8")]));
   const texts = new Map(originals);
   for (const { file, find, replace } of edits) {
@@ -50,29 +55,26 @@ function tryOut({ name, edits, test }, failing) {
     texts.set(file, pieces.join(replace));
   }
   for (const [file, text] of texts) writeFileSync(join(folder, file), text);
-  const { failed, ran, hung } = run(test, ["--bail=3"]);
+  const { failed, ran, hung } = run(test, ["--bail=3"], before.limitMs);
   for (const [file, text] of originals) writeFileSync(join(folder, file), text);
-  const noticed = failed.filter((title) => !failing.includes(title));
+  const noticed = failed.filter((title) => !before.failed.includes(title));
   const by = hung ? "it hangs" : noticed[0];
   console.log(by === undefined ? `✗ ${name}` : `✓ ${name}: ${by}`);
   if (by !== undefined) return [];
   return [ran === 0 ? `${name}: the changed source does not run` : `${name}: not noticed by ${test}`];
 }
 
-/** Runs one test file of the copy. */
-function run(test, options) {
+/** Runs one test file of the copy. `timeout` ends the workers as well, which may be in a loop that never looks up. */
+function run(test, options, limitMs) {
   const report = join(folder, "report.json");
   rmSync(report, { force: true });
   if (!existsSync(join(folder, test))) return { failed: [], ran: 0, hung: false };
-  const { error } = spawnSync("vitest", ["run", test, "--reporter=json", `--outputFile=${report}`, ...options], {
-    cwd: folder,
-    env: withTools(),
-    timeout: LIMIT_MS,
-    killSignal: "SIGKILL",
-  });
-  if (error) return { failed: [], ran: 0, hung: true };
+  const command = ["vitest", "run", test, "--reporter=json", `--outputFile=${report}`, ...options];
+  const { error, status, signal } = spawnSync("timeout", ["--signal=KILL", String(Math.ceil(limitMs / 1000)), ...command], { cwd: folder, env: withTools() });
+  if (error) throw error;
+  if (signal === "SIGKILL" || status === KILLED) return { failed: [], ran: 0, hung: true };
   if (!existsSync(report)) return { failed: [], ran: 0, hung: false };
   const results = JSON.parse(readFileSync(report, "utf8")).testResults.flatMap(({ assertionResults }) => assertionResults);
-  const of = (...states) => results.filter(({ status }) => states.includes(status)).map(({ fullName }) => fullName);
+  const of = (...states) => results.filter(({ status: state }) => states.includes(state)).map(({ fullName }) => fullName);
   return { failed: of("failed"), ran: of("failed", "passed").length, hung: false };
 }

@@ -189,7 +189,7 @@ async function conclude(caller: Caller, call: Call, ask: Ask, first: Entered): P
 
 /** The leader of a flight has died. Whoever notices first leads anew, and the others follow, though the new flight may be over by then. */
 function takeOver(caller: Caller, call: Call, ask: Ask, dead: Flight): Entered {
-  if (dead.heir) return joined(dead.heir, ask);
+  if (dead.heir && suits(dead.heir, ask)) return joined(dead.heir, ask);
   const { emitter } = ask.binding.core;
   emitter.emit({ type: "leader-lost", node: ask.binding.spec.name, key: keyDigest(dead.key) });
   supersede(dead);
@@ -202,11 +202,16 @@ function takeOver(caller: Caller, call: Call, ask: Ask, dead: Flight): Entered {
  * Whether a flight may be joined: its leader lives, it is not older than a flight may be, and its writes were not sent longer
  * ago than a write may take. What waits for its turn to be sent has not begun to be late.
  */
-function isJoinable(flight: Flight, { bornAfter }: Ask): boolean {
+function isJoinable(flight: Flight, ask: Ask): boolean {
   const now = flight.binding.core.clock.monotonic();
-  if (flight.outlived || (bornAfter !== undefined && flight.birth <= bornAfter)) return false;
+  if (flight.outlived || !suits(flight, ask)) return false;
   if (flight.call.silent(now) || now - flight.startedAt > flight.chain.capMs) return false;
   return flight.sentAt === undefined || now - flight.sentAt <= writeBudgetMs(flight);
+}
+
+/** Whether a flight began late enough for a caller that knows of an invalidation. Old copies that it may hand out are another matter. */
+function suits({ birth }: Flight, { bornAfter }: Ask): boolean {
+  return bornAfter === undefined || birth > bornAfter;
 }
 
 function writeBudgetMs(flight: Flight): number {

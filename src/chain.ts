@@ -234,7 +234,7 @@ export class Flight extends Operation<Outcome> implements ReadJob {
   }
 
   /** Local copies go as well: they would be served again, once they are stale, to those who never come to a flight. */
-  private distrust(): void {
+  distrust(): void {
     this.distrusts = true;
     this.old = undefined;
     // Those of a newer `set` or `refresh` are none of its business.

@@ -50,6 +50,8 @@ export class Core implements RemoteHost, CallHost {
   readonly sharedCall: Call | undefined;
   readonly revision: Revision = { value: 0 };
   readonly epochs: Epochs = new Epochs();
+  /** A field, so that a test can see what forgetting does. */
+  mostKnown = 65_536;
   readonly prefix: string;
   readonly storages: Storages;
   /** Where statistics are sent to a sink. */

@@ -159,6 +159,11 @@ export function decodeSlot(bytes: Uint8Array, owner: Owner, fullKey: string): De
   return { kind: "entry", times, costMs: view.getFloat32(36), generations, payload };
 }
 
+/** Whether stored bytes are a tombstone, whoever's. */
+export function isTombstone(bytes: Uint8Array): boolean {
+  return bytes.length >= HEADER_BYTES && bytes[8] === MAGIC && bytes[9] === FORMAT && ((bytes[10] ?? 0) & TOMBSTONE) !== 0;
+}
+
 /** Whether the bytes from `start` to `end` are the UTF-8 form of `text`; nothing is decoded, as much that is no UTF-8 decodes alike. */
 function isText(bytes: Uint8Array, start: number, end: number, text: string): boolean {
   const length = end - start;

@@ -14,12 +14,11 @@ import { describe } from "./duration.ts";
 import { isWellFormed, tagKey } from "./key.ts";
 
 const MOST_TAGS = 8;
-/** Names whose epochs are remembered one by one. */
-const MOST_EPOCHS = 10_000;
-
 /** One counter for the isolate, and its value at the last invalidation of each node and tag. */
 export class Epochs {
   now = 0;
+  /** Names whose epochs are remembered one by one. A field, so that a test can see what forgetting does. */
+  most = 10_000;
   private floor = 0;
   private readonly latest = new Map<string, number>();
 
@@ -31,7 +30,7 @@ export class Epochs {
       this.latest.set(name, this.now);
     }
     for (const [name, epoch] of this.latest) {
-      if (this.latest.size <= MOST_EPOCHS) break;
+      if (this.latest.size <= this.most) break;
       this.latest.delete(name);
       this.floor = Math.max(this.floor, epoch);
     }

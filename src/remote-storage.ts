@@ -46,9 +46,6 @@ export interface Revision {
   value: number;
 }
 
-/** Names whose generations are remembered. What is forgotten is not trusted in local entries, which costs a read. */
-const MOST_KNOWN = 65_536;
-
 interface Known {
   number: number;
   /** Order of events in the isolate; a reply counts if its read was sent after this. */
@@ -61,6 +58,8 @@ export interface RemoteHost {
   readonly clock: Clock;
   readonly emitter: Emitter;
   readonly revision: Revision;
+  /** Names whose generations each storage remembers. What is forgotten is not trusted in local entries, which costs a read. */
+  readonly mostKnown: number;
 }
 
 /** A guarded, batching storage. */
@@ -123,10 +122,12 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
       if (own && number <= own.number && sentAt <= own.learnedAt) continue;
       // A name that is new here is of entries that are being made, or that are not trusted since it was forgotten.
       if (own && own.number !== number) host.revision.value++;
+      // In a full table the oldest goes first, and what is learned again is not old.
+      if (known.size >= host.mostKnown) known.delete(generation);
       known.set(generation, { number, learnedAt: ++order });
     }
     for (const generation of known.keys()) {
-      if (known.size <= MOST_KNOWN) break;
+      if (known.size <= host.mostKnown) break;
       known.delete(generation);
       forgot = true;
       host.revision.value++;

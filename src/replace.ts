@@ -85,7 +85,8 @@ export interface Beginning {
 }
 
 /** Fences, takes a mark, and reads the stamps and generations of all tiers at once. */
-export async function beginReplacing(call: Call, { binding, key, params, view }: Target): Promise<Beginning> {
+export async function beginReplacing(call: Call, target: Target): Promise<Beginning> {
+  const { binding, key, params } = target;
   const { core, chain } = binding;
   const groups = groupsOf(binding, key, params);
   const startedAt = core.clock.monotonic();
@@ -94,7 +95,9 @@ export async function beginReplacing(call: Call, { binding, key, params, view }:
   const mark: Mark = { fenced: false, call };
   binding.marks.set(key, mark);
   const fullKey = fullKeyOf(binding, key);
-  const captures = await Promise.all(chain.remotes.map(async (part) => capture(part, await storedKey(fullKey, part.storage.maxKeyBytes), groups ?? [], view)));
+  const captures = await Promise.all(
+    chain.remotes.map(async (part) => capture(part, await storedKey(fullKey, part.storage.maxKeyBytes), groups ?? [], target)),
+  );
   return { chain, startedAt, mark, epoch, groups, captures };
 }
 

@@ -9,7 +9,7 @@ import type { Capture } from "./chain.ts";
 import { fullKeyOf, namesIn } from "./binding.ts";
 import type { Binding, RemotePart } from "./binding.ts";
 import { MARGIN_MS } from "./entry.ts";
-import { encodeTombstone } from "./envelope.ts";
+import { encodeTombstone, isTombstone } from "./envelope.ts";
 import { storedKey } from "./key.ts";
 import { countFailure } from "./settle.ts";
 import { stampOf } from "./stamp.ts";
@@ -30,8 +30,8 @@ export function targetOf(view: Scope, binding: Binding, { key, params }: { reado
   return { binding, key, params, view };
 }
 
-/** What a read of a tier, made for writing it, saw; `undefined` if it failed. */
-export function capture(part: RemotePart, short: string, groups: readonly string[], view: Scope): Promise<Capture | undefined> {
+/** What a read of a tier, made for writing it, saw; `undefined` if it failed. A tombstone is the end of this isolate's copies. */
+export function capture(part: RemotePart, short: string, groups: readonly string[], { binding, key, view }: Target): Promise<Capture | undefined> {
   return new Promise((resolve) => {
     part.storage.read({
       view,
@@ -39,6 +39,7 @@ export function capture(part: RemotePart, short: string, groups: readonly string
       names: namesIn(part, groups),
       answered(slot, _asRead, standing, ms) {
         part.counters.readTimeMs += ms;
+        if (slot && isTombstone(slot.bytes)) forsake(binding, key);
         if (!standing) return resolve(undefined);
         resolve({ stamp: part.storage.conditional ? (slot ? stampOf(slot.bytes) : null) : undefined, numbers: standing });
       },
@@ -48,6 +49,12 @@ export function capture(part: RemotePart, short: string, groups: readonly string
       },
     });
   });
+}
+
+/** Drops the copies of a key that its isolate holds, also as what a flight would fall back on. */
+function forsake(binding: Binding, key: string): void {
+  for (const { space } of binding.chain.locals) space.delete(key);
+  binding.flights.get(key)?.distrust();
 }
 
 /** How a write ended. */

@@ -46,6 +46,11 @@ describe("nodeKey", () => {
     );
   });
 
+  test("tells how long a text is, so that none can look like two", () => {
+    expect(nodeKey(["as:b"], "N")).not.toBe(nodeKey(["a", "b"], "N"));
+    expect(nodeKey(["as1:b"], "N")).not.toBe(nodeKey(["a", "b"], "N"));
+  });
+
   test("never makes a string key and a tuple key meet, even if the string imitates the tuple", () => {
     const tuple = fc.array(fc.oneof(fc.string(), fc.integer(), fc.boolean()), { maxLength: 3 });
     fc.assert(

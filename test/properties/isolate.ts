@@ -15,7 +15,7 @@ import type { Op, Server } from "./world.ts";
 
 /** Unix time at the origin of the virtual clock, in ms. */
 export const WALL = 1_700_000_000_000;
-/** How far a skewed wall clock is off, in ms. */
+/** How far skewed wall clocks are off at most, in ms: the first is so much late, the last so much early. */
 const SKEW = 600_000;
 
 /** An isolate. */
@@ -40,7 +40,7 @@ export interface Surroundings {
 export function createIsolate({ id, own, setting, clock, servers, drain }: Surroundings): Isolate {
   const tier = local({ maxEntries: 100, policy: "lru" });
   const { requestScoped } = setting;
-  const skewMs = own.skewed ? (id === 0 ? SKEW : -SKEW) : 0;
+  const skewMs = own.skewed ? SKEW * ((2 * id) / Math.max(1, (own.isolates ?? 2) - 1) - 1) : 0;
   const remote = servers.map(({ storage }) => [storage.name, storage] as const);
   const cache: Cache<string, undefined> = createCacheOn<string>(
     { requestScoped, waitUntil: setting.waitUntil ? () => undefined : undefined, scheduleDrain: requestScoped ? drainByMicrotasks : drain },
@@ -57,6 +57,7 @@ export function createIsolate({ id, own, setting, clock, servers, drain }: Surro
     },
   );
   const core = coreOf(cache);
+  if (own.capped) core.mostKnown = core.epochs.most = 2;
   own.sabotage?.(core);
   return { cache, core, clear: () => tier.clear() };
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Mutant } from "./mutants.ts";
+import type { Mutant } from "./mutant.ts";
 
 const BREAKER = "test/breaker.test.ts";
 const CALLS = "test/guard-calls.test.ts";

@@ -6,27 +6,13 @@
  * @module
  */
 
+import { mutant } from "./mutant.ts";
+import type { Mutant } from "./mutant.ts";
+import { FRESHNESS } from "./mutants-freshness.ts";
 import { GUARD } from "./mutants-guard.ts";
-
-/** One replacement of text that occurs exactly once in its file. */
-export interface Edit {
-  readonly file: string;
-  readonly find: string;
-  readonly replace: string;
-}
-
-/** One change, and who must notice it. */
-export interface Mutant {
-  readonly name: string;
-  readonly edits: readonly Edit[];
-  readonly test: string;
-}
+import { ROWS } from "./mutants-rows.ts";
 
 const STORIES = "test/properties/stories.test.ts";
-
-function mutant(name: string, test: string, file: string, find: string, replace: string): Mutant {
-  return { name, test, edits: [{ file, find, replace }] };
-}
 
 const ORDER: readonly Mutant[] = [
   mutant("tiers are cleared from left to right", STORIES, "src/replace.ts", "[...target.binding.chain.remotes].reverse()", "[...target.binding.chain.remotes]"),
@@ -75,10 +61,16 @@ const FENCES: readonly Mutant[] = [
     "a fenced set keeps its local copy",
     STORIES,
     "src/replace.ts",
-    "if (mine && !refused && failed.size === 0)",
-    "if ((mine || true) && !refused && failed.size === 0)",
+    "if (mine && lasts && !refused && failed.size === 0)",
+    "if (lasts && !refused && failed.size === 0)",
   ),
-  mutant("a refused set keeps its local copy", STORIES, "src/replace.ts", "if (mine && !refused && failed.size === 0)", "if (mine && failed.size === 0)"),
+  mutant(
+    "a refused set keeps its local copy",
+    STORIES,
+    "src/replace.ts",
+    "if (mine && lasts && !refused && failed.size === 0)",
+    "if (mine && lasts && failed.size === 0)",
+  ),
 ];
 
 const REFRESHES: readonly Mutant[] = [
@@ -96,9 +88,11 @@ const STAMPS: readonly Mutant[] = [
     `const job = (short: string): void =>
       part.storage.read({
         storedKey: short,
-        names: part.names,
+        names: flight.groups,
         answered: (slot) => {
-          flight.captures[part.index] = { stamp: slot ? slot.bytes.slice(0, 8) : null, numbers: flight.captures[part.index]?.numbers ?? [] };
+          flight.captures = Object.assign([...flight.captures], {
+            [part.index]: { stamp: slot ? slot.bytes.slice(0, 8) : null, numbers: flight.captures[part.index]?.numbers ?? [] },
+          });
           part.storage.write(new BackFill(flight, part, found, payload, short));
         },
         failed: () => wrote(flight),
@@ -108,36 +102,36 @@ const STAMPS: readonly Mutant[] = [
     "set writes without a stamp",
     STORIES,
     "src/replace.ts",
-    "found, payload, seen, Math.min(part.ttlMs, ttlMs))",
-    "found, payload, { ...seen, stamp: undefined }, Math.min(part.ttlMs, ttlMs))",
+    "found, payload, seen, Math.min(jittered",
+    "found, payload, { ...seen, stamp: undefined }, Math.min(jittered",
   ),
   mutant(
     "a refused set or refresh leaves the slot",
     STORIES,
     "src/replace.ts",
-    "    refused ||= !tooLarge;\n    if (!(await clear(part, target))) failed.add(part.name);\n",
-    "    refused ||= !tooLarge;\n",
+    "    refused ||= !tooLarge && lasts;\n    if (!(await clear(part, target))) failed.add(part.name);\n",
+    "    refused ||= !tooLarge && lasts;\n",
   ),
   mutant(
     "a slot is kept for its ttl only",
     STORIES,
     "src/entry.ts",
-    "guarded ? Math.max(ttlMs, storeWithinMs + MARGIN_MS) : ttlMs",
-    "guarded && storeWithinMs < 0 ? MARGIN_MS : ttlMs",
+    "guarded ? Math.max(ttlMs + keepMs, storeWithinMs + MARGIN_MS) : ttlMs + keepMs",
+    "guarded && storeWithinMs < 0 ? MARGIN_MS : ttlMs + keepMs",
   ),
   mutant(
     "a tombstone is served as a value",
     STORIES,
     "src/chain.ts",
-    'if (decoded.kind !== "entry" ||',
-    'if (decoded.kind === "tombstone") return { payload: undefined, createdAt: 0, leftMs: 1_000, costMs: 0 };\n    if (decoded.kind !== "entry" ||',
+    'if (decoded.kind !== "entry") return undefined;',
+    'if (decoded.kind === "tombstone") return { payload: undefined, createdAt: 0, leftMs: 1_000, costMs: 0, use: "answer" };\n    if (decoded.kind !== "entry") return undefined;',
   ),
   mutant(
     "a tier is written though its read failed",
     STORIES,
     "src/chain.ts",
     "    this.binding.counters.errorCount++;\n    this.miss(part);",
-    "    this.binding.counters.errorCount++;\n    this.captures = Object.assign([...this.captures], { [part.index]: { stamp: null, numbers: part.names.map(() => 0) } });\n    this.miss(part);",
+    "    this.binding.counters.errorCount++;\n    this.captures = Object.assign([...this.captures], { [part.index]: { stamp: null, numbers: this.groups.map(() => 0) } });\n    this.miss(part);",
   ),
   mutant(
     "age is not looked at when a set or refresh sends",
@@ -173,9 +167,11 @@ const GENERATIONS: readonly Mutant[] = [
     `const job = (short: string): void =>
       part.storage.read({
         storedKey: short,
-        names: part.names,
+        names: flight.groups,
         answered: (_slot, _asRead, standing) => {
-          flight.captures[part.index] = { stamp: flight.captures[part.index]?.stamp, numbers: standing ?? [] };
+          flight.captures = Object.assign([...flight.captures], {
+            [part.index]: { stamp: flight.captures[part.index]?.stamp, numbers: standing ?? [] },
+          });
           part.storage.write(new BackFill(flight, part, found, payload, short));
         },
         failed: () => wrote(flight),
@@ -228,8 +224,8 @@ const FLIGHTS: readonly Mutant[] = [
     "a back-fill gets the full ttl",
     STORIES,
     "src/settle.ts",
-    "Math.max(0, Math.min(part.ttlMs, found.leftMs - spentMs))",
-    "Math.max(0, Math.min(part.ttlMs, part.ttlMs + spentMs))",
+    "Math.max(0, Math.min(jittered(part.ttlMs, spec.freshness), found.leftMs - spentMs))",
+    "Math.max(0, part.ttlMs + 0 * spentMs)",
   ),
   mutant(
     "the flight is freed before its write has landed",
@@ -250,16 +246,16 @@ const FLIGHTS: readonly Mutant[] = [
     "the generations of a local copy are not compared",
     STORIES,
     "src/local-probe.ts",
-    "if (own && !part.storage.stands(part.names, own)) return false;",
-    "if (own && part.names.length < 0) return false;",
+    "if (own && !part.storage.stands(namesIn(part, groups), own)) return false;",
+    "if (own && namesIn(part, groups).length < 0) return false;",
   ),
-  mutant("an error is cached", STORIES, "src/settle.ts", "  land(flight);\n  flight.settle(failure);", "  flight.settle(failure);"),
+  mutant("an error is cached", STORIES, "src/settle.ts", "  land(flight);\n  flight.settle(old ?? failure);", "  flight.settle(old ?? failure);"),
   mutant("the heartbeat is never checked", STORIES, "src/flight.ts", "else if (++watch.missed >= LEASE_BEATS) return watch.end(LOST);", "else watch.missed++;"),
   {
     name: "two waiters take over",
     test: STORIES,
     edits: [
-      { file: "src/arrive.ts", find: "  if (dead.heir) return { flight: dead.heir, collapsed: true };\n", replace: "" },
+      { file: "src/arrive.ts", find: "  if (dead.heir && suits(dead.heir, ask)) return joined(dead.heir, ask);\n", replace: "" },
       { file: "src/arrive.ts", find: "  if (flights.get(flight.key) === flight) flights.delete(flight.key);", replace: "  flights.delete(flight.key);" },
     ],
   },
@@ -307,11 +303,15 @@ const REST: readonly Mutant[] = [
     name: "the doorkeeper is skipped in getAll",
     test: "test/cache/doorkeeper.test.ts",
     edits: [
-      { file: "src/settle.ts", find: "  if (!doorkeeper) return OPEN;", replace: '  if (!doorkeeper || "many" in flight.call) return OPEN;' },
+      {
+        file: "src/settle.ts",
+        find: "  if (!doorkeeper || flight.background || flight.old) return OPEN;",
+        replace: '  if (!doorkeeper || "many" in flight.call) return OPEN;',
+      },
       { file: "src/arrive.ts", find: "  limitLoads(call);", replace: "  Object.assign(call, { many: true });\n  limitLoads(call);" },
     ],
   },
 ];
 
 /** All changes that must be noticed. */
-export const MUTANTS: readonly Mutant[] = [...ORDER, ...FENCES, ...REFRESHES, ...STAMPS, ...GENERATIONS, ...FLIGHTS, ...REST, ...GUARD];
+export const MUTANTS: readonly Mutant[] = [...ORDER, ...FENCES, ...REFRESHES, ...STAMPS, ...GENERATIONS, ...FLIGHTS, ...REST, ...FRESHNESS, ...ROWS, ...GUARD];

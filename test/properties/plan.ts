@@ -7,9 +7,9 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Core } from "../../src/core.ts";
 import { defineNode } from "../../src/node.ts";
-import type { Reference } from "../../src/types.ts";
+import type { CacheNode } from "../../src/node-types.ts";
 import { TIMES } from "./judge.ts";
-import { versions } from "./world.ts";
+import { OTHER_TAG, TAG, versions } from "./world.ts";
 import type { Flaws, Op, Version } from "./world.ts";
 
 /** What a run is made of. */
@@ -22,8 +22,20 @@ export interface Scenario {
   readonly isolates?: number | undefined;
   /** Whether a local tier stands left of the remote ones. Default: `true`. */
   readonly local?: boolean | undefined;
-  /** Messages may be lost or given up. Default: `false`. */
+  /** Messages may be lost or given up, each one time in `luck`. Default: `false`. */
   readonly faults?: boolean | undefined;
+  /** Default: 14. */
+  readonly luck?: number | undefined;
+  /** By how much time may move at once, in ms. Default: from 1 s to 40 s. */
+  readonly advances?: readonly number[] | undefined;
+  /** Which of `WINDOWS` a run may draw. Default: the first two, and the third where programs may hold `swr`. */
+  readonly windows?: readonly number[] | undefined;
+  /** The first key has a tag. Default: `false`. */
+  readonly tagged?: boolean | undefined;
+  /** Isolates remember the generations and epochs of two names only. Default: `false`. */
+  readonly capped?: boolean | undefined;
+  /** The most steps of a program. Default: 11. */
+  readonly steps?: number | undefined;
   /** The node loads many keys at once. Default: `false`. */
   readonly loadAll?: boolean | undefined;
   /** The isolates' wall clocks differ by minutes. Default: `false`. */
@@ -36,10 +48,27 @@ export interface Scenario {
   readonly flaws?: Flaws | undefined;
 }
 
-/** A scenario with its node, which can be defined once only. */
+/** How long after its ttl an entry may be served: while a new value is loaded, and if that fails or takes long. */
+export interface Windows {
+  readonly whileLoadingMs: number;
+  readonly ifErrorMs: number;
+  /** Whether lives are shortened at random, and values renewed ahead of their end. */
+  readonly ahead?: boolean | undefined;
+}
+
+/** What nodes of a simulation allow. Each run draws one of them. */
+export const WINDOWS: readonly Windows[] = [
+  { whileLoadingMs: 0, ifErrorMs: 0 },
+  { whileLoadingMs: 0, ifErrorMs: TIMES.ifError },
+  { whileLoadingMs: TIMES.whileLoading, ifErrorMs: TIMES.ifError },
+  { whileLoadingMs: TIMES.whileLoading, ifErrorMs: TIMES.ifError, ahead: true },
+];
+
+/** A scenario with its nodes, which can be defined once only. */
 export interface Plan extends Scenario {
   readonly name: string;
-  readonly node: (key: number) => Reference<Version>;
+  /** One node for each of `WINDOWS`. */
+  readonly nodes: readonly CacheNode<number, Version>[];
 }
 
 /** One step of a program. What `x` means depends on the kind. */
@@ -54,6 +83,8 @@ export interface Step {
 export interface Setting {
   readonly requestScoped: boolean;
   readonly waitUntil: boolean;
+  /** Which of `WINDOWS` the node has. */
+  readonly windows: number;
   /** How eagerly the next operation begins, against a message moving. */
   readonly pace: number;
   /** After how many moves each operation becomes slow: where the races are. */
@@ -83,19 +114,31 @@ export function present(): Op {
 /** Readies a scenario. */
 export function plan(name: string, scenario: Scenario): Plan {
   const remote = scenario.tiers.map(({ ttlMs }, index) => ({ storage: TIER_NAMES[index] ?? "", ttl: ttlMs }));
-  const node = defineNode({
-    name: `simulated-${name}`,
-    allowRedefine: true,
-    key: (key: number) => `k${key}`,
-    ...(scenario.loadAll
-      ? { loadAll: async (keys: readonly number[]) => (await Promise.allSettled(keys.map((key) => present().load(key)))).map(valueOrError) }
-      : { load: (key: number) => present().load(key) }),
-    caches: scenario.local === false ? remote : [{ storage: "local", ttl: TIMES.local }, ...remote],
-    serializer: versions,
-    hardTimeout: TIMES.hard,
-    storeWithin: TIMES.storeWithin,
-  });
-  return { ...scenario, name, node };
+  const nodes = WINDOWS.map(({ whileLoadingMs, ifErrorMs, ahead }, index) =>
+    defineNode({
+      name: `simulated-${name}-${index}`,
+      allowRedefine: true,
+      key: (key: number) => `k${key}`,
+      ...(scenario.loadAll
+        ? { loadAll: async (keys: readonly number[]) => (await Promise.allSettled(keys.map((key) => present().load(key)))).map(valueOrError) }
+        : { load: (key: number) => present().load(key) }),
+      caches: scenario.local === false ? remote : [{ storage: "local", ttl: TIMES.local }, ...remote],
+      ...(scenario.tagged ? { tags: tagsOf } : {}),
+      staleWhileRevalidate: whileLoadingMs,
+      staleIfError: ifErrorMs,
+      ...(whileLoadingMs > 0 ? { softTimeout: TIMES.soft } : {}),
+      // A load takes as long as time moves meanwhile, which is seldom, so those that do count for much.
+      ...(ahead ? { refreshAhead: { beta: 20 }, jitter: 0.2 } : {}),
+      serializer: versions,
+      hardTimeout: TIMES.hard,
+      storeWithin: TIMES.storeWithin,
+    }),
+  );
+  return { ...scenario, name, nodes };
+}
+
+function tagsOf(key: number): readonly string[] {
+  return key === 1 ? [] : [key === 0 ? TAG : OTHER_TAG];
 }
 
 function valueOrError(settled: PromiseSettledResult<Version>): Version | Error {

@@ -18,8 +18,8 @@ export interface Found {
   readonly story: string;
 }
 
-/** Runs at once: they share the turns of the event loop. */
-const WIDTH = 64;
+/** After so many runs the event loop has its turn: whoever runs the tests wants to hear from them. */
+const BREATH = 200;
 /** `CACHEME_SCHEDULES=20` runs twenty times as many. */
 const FACTOR = numberFrom("CACHEME_SCHEDULES");
 /** `CACHEME_SEED` begins elsewhere. */
@@ -36,17 +36,19 @@ function schedule(own: Plan, seed: number): { readonly program: readonly Step[];
   const random = createRandom(Math.imul(seed, 0x9e3779b1));
   const pick = (count: number): number => Math.floor(random() * count);
   const kinds = own.kinds.split(" ");
-  const program = Array.from({ length: 3 + pick(9) }, () => ({
+  const program = Array.from({ length: 3 + pick((own.steps ?? 11) - 2) }, () => ({
     kind: kinds[pick(kinds.length)] ?? "get",
     isolate: pick(own.isolates ?? 2),
     key: pick(8) === 0 ? 1 : 0,
     x: pick(6),
   }));
+  const windows = own.windows ?? (kinds.includes("swr") ? [0, 1, 2] : [0, 1]);
   const setting = {
     requestScoped: own.requestScoped ?? pick(2) === 0,
     waitUntil: pick(4) > 0,
+    windows: windows[pick(windows.length)] ?? 0,
     pace: [0.2, 1, 3][pick(3)] ?? 1,
-    slowFrom: Array.from({ length: 32 }, () => (random() < 0.4 ? pick(8) : Number.POSITIVE_INFINITY)),
+    slowFrom: Array.from({ length: program.length }, () => (random() < 0.4 ? pick(8) : Number.POSITIVE_INFINITY)),
   };
   return { program, setting, random };
 }
@@ -62,22 +64,22 @@ export function searchFailure(own: Plan, schedules: number): Promise<Found | und
 }
 
 async function find(own: Plan, count: number, told: boolean): Promise<Found | undefined> {
-  for (let from = 0; from < count; from += WIDTH) {
-    const seeds = Array.from({ length: Math.min(WIDTH, count - from) }, (_, index) => FIRST_SEED + from + index);
-    const runs = await Promise.all(
-      seeds.map((seed) => {
-        const { program, setting, random } = schedule(own, seed);
-        return simulate(own, program, chance(random), setting);
-      }),
-    );
-    const index = runs.findIndex(({ failure }) => failure !== undefined);
-    const run = runs[index];
-    const seed = seeds[index];
-    if (run?.failure === undefined || seed === undefined) continue;
-    const story = told ? await tell(own, seed, run.failure, run.tape) : "";
-    return { schedules: from + index + 1, seed, failure: run.failure, story };
+  const { stackTraceLimit } = Error;
+  // Errors are part of most runs, and nobody reads where they were made.
+  Error.stackTraceLimit = 0;
+  try {
+    for (let done = 0; done < count; done++) {
+      if (done % BREATH === 0) await new Promise((resolve) => void setImmediate(resolve));
+      const seed = FIRST_SEED + done;
+      const { program, setting, random } = schedule(own, seed);
+      const { failure, tape } = await simulate(own, program, chance(random), setting);
+      if (failure === undefined) continue;
+      return { schedules: done + 1, seed, failure, story: told ? await tell(own, seed, failure, tape) : "" };
+    }
+    return undefined;
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
-  return undefined;
 }
 
 /** Failures that only differ in names and numbers count as one. */

@@ -15,34 +15,38 @@ import { createJudge, TIMES } from "./judge.ts";
 import type { Judge, Path } from "./judge.ts";
 import { OpMail } from "./mail.ts";
 import type { Message } from "./mail.ts";
-import { perform } from "./operations.ts";
+import { OTHER_KEY, perform } from "./operations.ts";
 import type { Audience } from "./operations.ts";
-import { asking, present, TIER_NAMES } from "./plan.ts";
+import type { CacheNode } from "../../src/node-types.ts";
+import type { InvalidationToken } from "../../src/types.ts";
+import { asking, present, TIER_NAMES, WINDOWS } from "./plan.ts";
 import type { Plan, Run, Setting, Step } from "./plan.ts";
 import type { Choices } from "../../testing/random.ts";
 import { createVirtualClock } from "../../testing/virtual-clock.ts";
 import type { VirtualClock } from "../../testing/virtual-clock.ts";
-import { createServer, DELAY_MS } from "./world.ts";
-import type { Op, Server, Version } from "./world.ts";
+import { createServer, DELAY_MS, generationsOf, KEYS } from "./world.ts";
+import type { Op, Server, Version, View } from "./world.ts";
 
+const MOST_CHANCES = 1_000_000;
 const ADVANCES = [1_000, 3_000, 7_000, 12_000, 19_000, 40_000];
-// One turn of the event loop serves all runs that go on at the same time.
-let turning: (() => void)[] = [];
+/** Resolves once every line that can run has run: the queue of `nextTick` is looked at when there are no microtasks left. */
 function turn(): Promise<void> {
   return new Promise((resolve) => {
-    if (turning.push(resolve) > 1) return;
-    setImmediate(() => {
-      const waiting = turning;
-      turning = [];
-      for (const go of waiting) go();
-    });
+    process.nextTick(resolve);
   });
 }
 
 /** Runs one program. Never rejects for what it tests. */
 export async function simulate(own: Plan, program: readonly Step[], choices: Choices, setting: Setting, tell = false): Promise<Run> {
   const simulation = new Simulation(own, choices, setting, tell);
-  await simulation.run(program);
+  const { random } = Math;
+  // What the core leaves to chance is a choice as well. Runs go one after the other, so they share this.
+  Math.random = () => choices.pick(MOST_CHANCES) / MOST_CHANCES;
+  try {
+    await simulation.run(program);
+  } finally {
+    Math.random = random;
+  }
   return { failure: simulation.failure, story: simulation.story, tape: choices.tape };
 }
 
@@ -59,7 +63,11 @@ export class Simulation implements Audience {
   readonly isolates: readonly Isolate[];
   private readonly judge: Judge;
   readonly ops: Op[] = [];
-  private readonly rows: number[] = [1, 1];
+  private readonly node: CacheNode<number, Version>;
+  private readonly rows: number[] = [1, 1, 1];
+  /** The tokens of invalidations that resolved, by key. */
+  private readonly tokens = new Map<number, InvalidationToken>();
+  private readonly views = new Map<string, View>();
   readonly mail: OpMail;
   private drains: { readonly op: Op; readonly run: () => void }[] = [];
   private step = 0;
@@ -73,9 +81,19 @@ export class Simulation implements Audience {
     this.telling = telling;
     this.clock = createVirtualClock(present);
     this.mail = new OpMail(this.clock, (line) => this.say(line));
-    const post = { now: () => this.clock.now(), choices, mail: this.mail };
+    const post = {
+      now: () => this.clock.now(),
+      choices,
+      mail: this.mail,
+      step: () => this.step,
+      heard: (key: string, atStep: number) => this.heard(KEYS.indexOf(key), atStep),
+    };
     this.servers = own.tiers.map(({ ttlMs, weak }, index) => createServer(TIER_NAMES[index] ?? "", ttlMs, weak, post, own.flaws));
-    this.judge = createJudge(this.ops, this.servers);
+    const node = own.nodes[setting.windows];
+    if (!node) throw new Error(`no node ${setting.windows}`);
+    this.node = node;
+    const keepMs = WINDOWS[setting.windows]?.ifErrorMs ?? 0;
+    this.judge = createJudge({ ops: this.ops, servers: this.servers, node: node.name, tagged: own.tagged === true, keepMs });
     const drain = (run: () => void): void => void this.drains.push({ op: present(), run });
     this.isolates = Array.from({ length: own.isolates ?? 2 }, (_, id) => createIsolate({ id, own, setting, clock: this.clock, servers: this.servers, drain }));
   }
@@ -111,9 +129,10 @@ export class Simulation implements Audience {
   /** Moves one message on, by luck if there are faults. */
   private move(message: Message, faults: boolean): Promise<void> {
     message.owner.moves++;
-    const luck = faults ? this.choices.pick(14) : 0;
-    if (luck === 13 && this.mail.isAwaited(message)) return this.handle("abandon", message);
-    if (luck === 12 && message.state === "sent") return this.handle("lose", message, this.choices.pick(2) === 0);
+    const { luck = 14 } = this.own;
+    const drawn = faults ? this.choices.pick(luck) : 0;
+    if (drawn === luck - 1 && this.mail.isAwaited(message)) return this.handle("abandon", message);
+    if (drawn === luck - 2 && message.state === "sent") return this.handle("lose", message, this.choices.pick(2) === 0);
     return this.handle(message.state === "applied" ? "answer" : "apply", message);
   }
 
@@ -172,9 +191,9 @@ export class Simulation implements Audience {
   private async begin(step: Step): Promise<void> {
     const { x } = step;
     const server = this.servers[x % this.servers.length];
-    const names = ["cacheme:k0:", "cacheme:k1:"];
     if (step.kind === "advance") {
-      const ms = ADVANCES[x] ?? 0;
+      const { advances = ADVANCES } = this.own;
+      const ms = advances[x % advances.length] ?? 0;
       this.say(`--- ${ms / 1000} s pass`);
       await this.advance(ms);
     } else if (step.kind === "kill" || step.kind === "lease") {
@@ -190,10 +209,11 @@ export class Simulation implements Audience {
       this.say(`${server?.storage.name} loses everything`);
       server?.flush();
     } else if (step.kind === "evictGen") {
-      this.say(`${server?.storage.name} evicts its generations`);
-      server?.generations.clear();
+      const names = generationsOf(this.node.name, this.own.tagged === true, 0);
+      const name = names[(x >> 1) % names.length] ?? "";
+      if (server?.generations.delete(name)) this.say(`${server.storage.name} evicts the generation of the ${name === names[0] ? "node" : "tag"}`);
     } else if (step.kind === "evictOld" || step.kind === "evictAny") {
-      if (server?.evict(names[step.key] ?? "", step.kind === "evictAny")) this.say(`${server.storage.name} evicts its slot`);
+      if (server?.evict(KEYS[step.key] ?? "", step.kind === "evictAny")) this.say(`${server.storage.name} evicts its slot`);
     } else if (step.kind === "stepBack") {
       this.say(`the clock of ${server?.storage.name} steps back`);
       server?.stepBack((3 + x) * 1_000);
@@ -208,8 +228,8 @@ export class Simulation implements Audience {
     if (!isolate) throw new Error(`no isolate ${id}`);
     this.step++;
     const index = this.ops.length;
-    const called = kind === "refresh" && x === 5 ? "bypass" : kind;
-    const keys = kind === "getAll" || (kind === "inv" && x === 5) ? [0, 1] : [key];
+    const called = calledFor(kind, x);
+    const keys = keysOf(kind, key, x);
     const op: Op = {
       index,
       kind: called,
@@ -228,6 +248,7 @@ export class Simulation implements Audience {
       calls: new Map(),
       moves: 0,
       slowFrom: this.setting.slowFrom[index] ?? Number.POSITIVE_INFINITY,
+      view: kind === "after" ? this.viewFor(id, key, x < 4) : undefined,
       load: (row) =>
         this.mail.ask(
           "load",
@@ -238,14 +259,14 @@ export class Simulation implements Audience {
         ),
     };
     this.ops.push(op);
-    if (kind === "inv" || kind === "set" || kind === "refresh") {
+    if (["inv", "node", "tag", "set", "refresh"].includes(kind)) {
       for (const row of keys) this.rows[row] = (this.rows[row] ?? 0) + 1;
       op.versions = new Map(keys.map((row) => [row, this.rows[row] ?? 0]));
     }
     const change = op.versions.size === 0 ? "" : `; the source has ${[...op.versions.values()].map((version) => `v${version}`).join(" and ")}`;
     this.say(`${op.name} begins for key ${keys.join(" and ")}${change}`);
     asking
-      .run(op, () => perform(op, isolate.cache, this.own.node, x, this))
+      .run(op, () => perform(op, isolate.cache, this.node, x, this))
       .then(
         () => {
           if (!op.dead) this.end(op, false);
@@ -265,19 +286,42 @@ export class Simulation implements Audience {
   /** An operation got a value. */
   answered(op: Op, key: number, value: Version, path: Path): void {
     if (op.dead) return;
-    op.answers.push({ version: value.version, source: path.source });
-    this.say(`${op.name} answers v${value.version} (${path.source ?? "unsaid"}${path.collapsed ? ", joined" : ""})`);
+    op.answers.push({ version: value.version, source: path.source, ...(path.stale ? { stale: true } : {}) });
+    this.say(`${op.name} answers v${value.version} (${path.source ?? "unsaid"}${path.stale ? ", stale" : ""}${path.collapsed ? ", joined" : ""})`);
     const wrong = this.judge.answer(op, key, value, path, this.clock.now());
     if (wrong !== undefined) this.fail(wrong);
   }
 
   /** An operation that replaces values resolved. */
-  resolved(op: Op, replaced: ReadonlyMap<number, number>): void {
+  resolved(op: Op, replaced: ReadonlyMap<number, number>, token?: InvalidationToken): void {
     if (op.dead) return;
     this.end(op, false);
     this.say(`${op.name} resolves`);
+    if (token !== undefined) for (const key of op.keys) this.tokens.set(key, token);
     // As a read it answers whatever its writes have come to, so it promises nothing where one failed.
-    if (op.kind !== "bypass" || !op.troubled) this.judge.resolved(op, replaced);
+    if (op.kind !== "bypass" || !this.sharedTrouble(op)) this.judge.resolved(op, replaced);
+  }
+
+  /** Whether a call failed of this operation, or of a refresh that it may have shared. */
+  private sharedTrouble(op: Op): boolean {
+    return this.ops.some((other) => other.troubled && other.isolate === op.isolate && other.endStep >= op.startStep);
+  }
+
+  /** A view that knows of the last invalidation of a key: one that was made before, or a new one. */
+  private viewFor(isolate: number, key: number, again: boolean): View | undefined {
+    const token = this.tokens.get(key);
+    const cache = this.isolates[isolate]?.cache;
+    if (token === undefined || !cache) return undefined;
+    const name = `${isolate} ${token}`;
+    const known = again ? this.views.get(name) : undefined;
+    const view = known ?? { cache: cache.with({ after: token }), madeAtStep: this.step };
+    this.views.set(name, view);
+    return view;
+  }
+
+  /** What the present operation's isolate was told. */
+  private heard(key: number, atStep: number): void {
+    if (key >= 0) this.judge.heard(present().isolate, key, atStep, this.step);
   }
 
   private end(op: Op, failed: boolean): void {
@@ -318,7 +362,7 @@ export class Simulation implements Audience {
 
   judgeServers(): void {
     const now = this.clock.now();
-    const wrong = this.judge.atRest(this.servers, `simulated-${this.own.name}`, now, WALL + now);
+    const wrong = this.judge.atRest(now, WALL + now);
     if (wrong !== undefined) this.fail(wrong);
   }
 
@@ -328,7 +372,7 @@ export class Simulation implements Audience {
     if (left >= 0) return this.fail(`isolate ${left} has something in flight though all is at rest`);
     if (!this.setting.requestScoped) return;
     for (const op of this.ops) {
-      const cost = this.judge.cost(op, this.servers);
+      const cost = this.judge.cost(op);
       if (cost !== undefined) return this.fail(cost);
     }
   }
@@ -351,7 +395,7 @@ export class Simulation implements Audience {
 
   private async probe(isolate: number): Promise<string> {
     const index = this.ops.length;
-    await this.call({ kind: "get", isolate, key: 0, x: 1 });
+    await this.call({ kind: "get", isolate, key: 0, x: 2 });
     await this.rest();
     return this.ops[index]?.answers[0]?.source ?? "nothing";
   }
@@ -365,4 +409,16 @@ export class Simulation implements Audience {
     this.failure ??= what;
     this.say(`!! ${what}`);
   }
+}
+
+function calledFor(kind: string, x: number): string {
+  if (kind === "refresh" && x === 5) return "bypass";
+  // A `get` like any other, in a run whose node may serve while it loads.
+  return kind === "swr" ? "get" : kind === "forget" ? "other" : kind;
+}
+
+function keysOf(kind: string, key: number, x: number): readonly number[] {
+  if (kind === "tag") return [0];
+  if (kind === "forget") return [OTHER_KEY];
+  return kind === "getAll" || kind === "node" || (kind === "inv" && x === 5) ? [0, 1] : [key];
 }

@@ -20,7 +20,7 @@ interface Variant {
 
 /** See the file's head. A message is named by its verb and target: `"read L"`, `"load source"`. */
 export interface Stage {
-  begin(kind: "get" | "inv" | "set" | "refresh", isolate: number, variant?: Variant): Promise<Op>;
+  begin(kind: "get" | "after" | "inv" | "node" | "tag" | "forget" | "set" | "refresh", isolate: number, variant?: Variant): Promise<Op>;
   /** The oldest message of that name: applied at its server. */
   apply(op: Op, name: string): Promise<void>;
   /** Applied before: answered now. */
@@ -37,7 +37,7 @@ export interface Stage {
   kill(op: Op): void;
   /** Everything under way arrives. */
   rest(): Promise<void>;
-  /** Begins a `get`, lets all that it asks arrive (and nothing else), and answers what it got and from where: `"v2 from local"`. */
+  /** Begins a `get`, lets all that it asks arrive (and nothing else), and answers what it got and from where: `"v2 from local"`, `"stale v1 from L"`. */
   ask(isolate: number, key?: number): Promise<string>;
   /** What a server holds under a key: `"nothing"`, `"tombstone"`, `"v2"`. */
   holds(server: string, key?: number): string;
@@ -53,8 +53,8 @@ export interface Stage {
 
 let staged = 0;
 
-/** Two isolates on a host where requests own their I/O. */
-export function stage(scenario: Omit<Scenario, "kinds" | "faults" | "requestScoped">): Stage {
+/** Two isolates on a host where requests own their I/O. `windows` says which of `WINDOWS` their node has. */
+export function stage(scenario: Omit<Scenario, "kinds" | "faults" | "requestScoped">, windows = 0): Stage {
   let old = false;
   let generations = 0;
   const choices: Choices = {
@@ -62,7 +62,7 @@ export function stage(scenario: Omit<Scenario, "kinds" | "faults" | "requestScop
     // The salt of a generation differs each time; everything else is the first or the last that is possible.
     pick: (count) => (count > 1_000 ? ++generations % count : old ? count - 1 : 0),
   };
-  const setting = { requestScoped: true, waitUntil: true, pace: 1, slowFrom: [] };
+  const setting = { requestScoped: true, waitUntil: true, windows, pace: 1, slowFrom: [] };
   const simulation = new Simulation(plan(`story-${++staged}`, { ...scenario, kinds: "" }), choices, setting, true);
 
   function message(op: Op, name: string): Message {
@@ -76,7 +76,7 @@ export function stage(scenario: Omit<Scenario, "kinds" | "faults" | "requestScop
     if (!found) throw new Error(`no server ${name}`);
     return found;
   }
-  const begin: Stage["begin"] = (kind, isolate, { key = 0, x = kind === "get" ? 1 : 0 } = {}) => simulation.call({ kind, isolate, key, x });
+  const begin: Stage["begin"] = (kind, isolate, { key = 0, x = kind === "get" || kind === "after" ? 2 : 0 } = {}) => simulation.call({ kind, isolate, key, x });
   const apply: Stage["apply"] = (op, name) => simulation.handle("apply", message(op, name));
   const answer: Stage["answer"] = (op, name) => simulation.handle("answer", message(op, name));
   return {
@@ -99,7 +99,7 @@ export function stage(scenario: Omit<Scenario, "kinds" | "faults" | "requestScop
       const op = await begin("get", isolate, { key });
       for (let next = first(op); next; next = first(op)) await simulation.handle(next.state === "applied" ? "answer" : "apply", next);
       const [given] = op.answers;
-      return given ? `v${given.version} from ${given.source ?? "somewhere"}` : "no answer";
+      return given ? `${given.stale ? "stale " : ""}v${given.version} from ${given.source ?? "somewhere"}` : "no answer";
     },
     holds: (name, key = 0) => describeSlot(server(name).standing(`cacheme:k${key}:`)?.bytes),
     loseGenerations: (name) => server(name).generations.clear(),

@@ -12,6 +12,9 @@ import { stage } from "./stage.ts";
 
 const ONE = { tiers: [strong(60)] };
 const TWO = { tiers: [strong(60), strong(100)] };
+/** Places in `WINDOWS`. */
+const IF_ERROR = 1;
+const WHILE_LOADING = 2;
 
 describe("set and refresh", () => {
   test("a set that was given up cannot undo an invalidate when it is applied later", async () => {
@@ -97,13 +100,34 @@ describe("set and refresh", () => {
     expect(own.verdict()).toBeUndefined();
   });
 
-  test("nobody who asks after an invalidate gets the load of a refresh that began before it", async () => {
+  test.each(["set", "refresh"] as const)("a %s that an invalidateNode overtook keeps no local copy", async (kind) => {
+    const own = stage({ ...ONE, tagged: true });
+    const replace = await own.begin(kind, 0);
+    await own.pass(replace, "read L", "ensure L");
+    if (kind === "refresh") await own.pass(replace, "load source");
+    await own.apply(replace, "write L");
+    await own.pass(await own.begin("node", 0), "raise L");
+    await own.answer(replace, "write L");
+    expect(await own.ask(0)).toBe("v3 from load");
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test.each(["set", "refresh"] as const)("what a %s stores is of the key's tag as well", async (kind) => {
+    const own = stage({ ...ONE, tagged: true });
+    await own.begin(kind, 0);
+    await own.rest();
+    expect(await own.ask(1)).toBe("v2 from L");
+    await own.pass(await own.begin("tag", 0), "raise L");
+    own.clearLocal(1);
+    expect(await own.ask(1)).toBe("v3 from load");
+  });
+
+  test.each(["inv", "node"] as const)("nobody who asks after an %s gets the load of a refresh that began before it", async (kind) => {
     const own = stage(ONE);
     const refresh = await own.begin("refresh", 0);
     await own.pass(refresh, "read L", "ensure L");
     await own.apply(refresh, "load source");
-    const invalidate = await own.begin("inv", 0);
-    await own.pass(invalidate, "write L");
+    await own.pass(await own.begin(kind, 0), kind === "inv" ? "write L" : "raise L");
     const get = await own.begin("get", 0);
     await own.pass(get, "read L");
     expect(own.open(get)).toEqual(["load source"]);
@@ -327,6 +351,350 @@ describe("generations", () => {
     await own.rest();
     expect(get.answers).toEqual([{ version: 1, source: "load" }]);
     expect(await own.ask(0)).not.toContain("from local");
+  });
+});
+
+describe("invalidateNode and invalidateTags", () => {
+  test.each(["node", "tag"] as const)("an isolate that raised the generation of a %s serves none of its own local copies", async (kind) => {
+    const own = stage({ ...ONE, tagged: true });
+    expect(await own.ask(0)).toBe("v1 from load");
+    expect(await own.ask(0)).toBe("v1 from local");
+    const raise = await own.begin(kind, 0);
+    await own.pass(raise, "raise L");
+    expect(await own.ask(0)).toBe("v2 from load");
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test.each(["node", "tag"] as const)("nobody who asks after a %s was invalidated joins a flight from before, and that flight stores nothing", async (kind) => {
+    const own = stage({ ...ONE, tagged: true });
+    await own.ask(1);
+    const before = await own.begin("get", 0, { key: 0 });
+    await own.apply(before, "read L");
+    const raise = await own.begin(kind, 0);
+    await own.pass(raise, "raise L");
+    const after = await own.begin("get", 0);
+    await own.pass(after, "read L");
+    expect(own.open(after)).toEqual(["load source"]);
+    await own.answer(before, "read L");
+    expect(before.answers).toEqual([{ version: 1, source: "L" }]);
+    await own.rest();
+    expect(after.answers).toEqual([{ version: 2, source: "load" }]);
+    expect(await own.ask(0)).toBe("v2 from local");
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test("what began while a generation was being raised is cut off when it is", async () => {
+    const own = stage({ ...ONE, tagged: true });
+    await own.ask(1);
+    const raise = await own.begin("tag", 0);
+    const get = await own.begin("get", 0);
+    await own.pass(get, "read L");
+    expect(get.answers).toEqual([{ version: 1, source: "L" }]);
+    await own.pass(raise, "raise L");
+    expect(await own.ask(0)).toBe("v2 from load");
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test("an epoch that was forgotten to keep the table small still cuts off what it cut off", async () => {
+    const own = stage({ ...ONE, tagged: true, capped: true });
+    await own.ask(0, 1);
+    expect(await own.ask(0, 1)).toBe("v1 from local");
+    for (const kind of ["node", "tag", "forget"] as const) await own.pass(await own.begin(kind, 0), "raise L");
+    expect(await own.ask(0, 1)).toBe("v2 from load");
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test("a generation that was forgotten to keep the table small is not trusted in local copies, and learned again", async () => {
+    const own = stage({ ...ONE, tagged: true, capped: true });
+    await own.ask(0);
+    await own.pass(await own.begin("forget", 0, { x: 3 }), "read L", "ensure L", "load source", "write L");
+    expect(await own.ask(0)).toBe("v1 from L");
+    expect(await own.ask(0)).toBe("v1 from local");
+  });
+
+  test("generations are raised in the right tier first", async () => {
+    const own = stage({ ...TWO, tagged: true, local: false });
+    for (const kind of ["node", "tag"] as const) {
+      const raise = await own.begin(kind, 0);
+      expect(own.open(raise)).toEqual(["raise R"]);
+      await own.pass(raise, "raise R");
+      expect(own.open(raise)).toEqual(["raise L"]);
+      await own.pass(raise, "raise L");
+    }
+  });
+
+  test("what a flight copies from the right tier while both are raised is of the old generation", async () => {
+    const own = stage({ ...TWO, tagged: true, local: false });
+    await own.ask(0);
+    own.loseGenerations("L");
+    const get = await own.begin("get", 1);
+    await own.pass(get, "read L", "ensure L");
+    await own.apply(get, "read R");
+    const raise = await own.begin("node", 0);
+    await own.pass(raise, "raise R", "raise L");
+    await own.answer(get, "read R");
+    await own.rest();
+    expect(get.answers).toEqual([{ version: 1, source: "R" }]);
+    expect(await own.ask(0)).toBe("v2 from load");
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test("the tag of one key leaves the other alone", async () => {
+    const own = stage({ ...ONE, tagged: true });
+    await own.ask(1, 0);
+    await own.ask(1, 1);
+    await own.pass(await own.begin("tag", 0), "raise L");
+    own.clearLocal(1);
+    expect(await own.ask(1, 0)).toBe("v2 from load");
+    expect(await own.ask(1, 1)).toBe("v1 from L");
+  });
+});
+
+describe("views that know of an invalidation", () => {
+  test("they take no local copy, though another isolate made the invalidation", async () => {
+    const own = stage({ ...ONE, tagged: true });
+    await own.ask(1);
+    await own.pass(await own.begin("tag", 0), "raise L");
+    expect(await own.ask(1)).toBe("v1 from local");
+    const after = await own.begin("after", 1);
+    await own.rest();
+    expect(after.answers).toEqual([{ version: 2, source: "load" }]);
+    expect(await own.ask(1)).toBe("v2 from local");
+  });
+
+  test("they do not join a flight that began before them", async () => {
+    const own = stage({ ...ONE, isolates: 2 });
+    await own.ask(0);
+    const before = await own.begin("get", 1);
+    await own.apply(before, "read L");
+    await own.pass(await own.begin("inv", 0), "write L");
+    const after = await own.begin("after", 1);
+    expect(own.open(after)).toEqual(["read L"]);
+    await own.rest();
+    expect(before.answers).toEqual([{ version: 1, source: "L" }]);
+    expect(after.answers).toEqual([{ version: 2, source: "load" }]);
+    expect(await own.ask(1)).toBe("v2 from local");
+  });
+
+  test.each([IF_ERROR, WHILE_LOADING])("they do not fall back on a stale local copy (windows %i)", async (windows) => {
+    const own = stage(ONE, windows);
+    await own.ask(1);
+    await own.pass(await own.begin("inv", 0), "write L");
+    await own.advance(TIMES.local);
+    const after = await own.begin("after", 1);
+    await own.lose(after, "read L");
+    await own.lose(after, "read L");
+    await own.lose(after, "load source");
+    expect(after.answers).toEqual([]);
+    expect(after.failed).toBe(true);
+  });
+
+  test("they do not get the stale local copy of a flight that began after them either", async () => {
+    const own = stage(ONE, IF_ERROR);
+    await own.ask(1);
+    await own.pass(await own.begin("inv", 0, { x: 5 }), "write L");
+    // The invalidation was of both keys; the view is made here, with the other one.
+    await own.begin("after", 1, { key: 1 });
+    await own.rest();
+    await own.advance(TIMES.local);
+    const plain = await own.begin("get", 1);
+    const after = await own.begin("after", 1);
+    expect(own.open(after)).toEqual(["read L"]);
+    for (const op of [plain, after]) {
+      await own.lose(op, "read L");
+      await own.lose(op, "read L");
+      await own.lose(op, "load source");
+    }
+    expect(after.answers).toEqual([]);
+    expect(after.failed).toBe(true);
+  });
+
+  test("nor that of a flight that took over from a dead one", async () => {
+    const own = stage(ONE, IF_ERROR);
+    await own.ask(1);
+    await own.pass(await own.begin("inv", 0, { x: 5 }), "write L");
+    await own.begin("after", 1, { key: 1 });
+    await own.rest();
+    await own.advance(TIMES.local);
+    const dead = await own.begin("after", 1);
+    const plain = await own.begin("get", 1);
+    const after = await own.begin("after", 1);
+    own.kill(dead);
+    await own.advance(2 * BEAT_MS * LEASE_BEATS);
+    expect([own.open(plain), own.open(after)]).toEqual([["read L"], ["read L"]]);
+    for (const op of [plain, after]) {
+      await own.lose(op, "read L");
+      await own.lose(op, "read L");
+      await own.lose(op, "load source");
+    }
+    expect(after.answers).toEqual([]);
+    expect(after.failed).toBe(true);
+  });
+});
+
+describe("stale copies", () => {
+  test("they answer where the source fails", async () => {
+    const own = stage({ tiers: [strong(12)] }, IF_ERROR);
+    await own.ask(0);
+    await own.advance(12_000);
+    const get = await own.begin("get", 0);
+    await own.pass(get, "read L");
+    await own.lose(get, "load source");
+    expect(get.answers).toEqual([{ version: 1, source: expect.any(String), stale: true }]);
+    await own.advance(TIMES.ifError);
+    const late = await own.begin("get", 0);
+    await own.pass(late, "read L");
+    await own.lose(late, "load source");
+    expect(late.answers).toEqual([]);
+  });
+
+  test("a flight that read a tombstone does not fall back on its isolate's stale copy", async () => {
+    const own = stage(ONE, IF_ERROR);
+    await own.ask(1);
+    await own.pass(await own.begin("inv", 0), "write L");
+    await own.advance(TIMES.local);
+    const get = await own.begin("get", 1);
+    await own.pass(get, "read L");
+    await own.lose(get, "load source");
+    expect(get.answers).toEqual([]);
+    expect(get.failed).toBe(true);
+  });
+
+  test("a flight that read another generation does not fall back on its isolate's stale copy", async () => {
+    const own = stage({ ...ONE, tagged: true }, IF_ERROR);
+    await own.ask(1);
+    await own.pass(await own.begin("node", 0), "raise L");
+    await own.advance(TIMES.local);
+    const get = await own.begin("get", 1);
+    await own.pass(get, "read L");
+    await own.lose(get, "load source");
+    expect(get.answers).toEqual([]);
+    expect(get.failed).toBe(true);
+  });
+
+  test("a flight that read another generation in the right tier does not fall back on the stale copy of the left one", async () => {
+    const own = stage({ ...TWO, tagged: true, local: false }, IF_ERROR);
+    await own.ask(0);
+    await own.advance(61_000);
+    const raise = await own.begin("node", 0);
+    await own.pass(raise, "raise R");
+    await own.lose(raise, "raise L");
+    const get = await own.begin("get", 1);
+    await own.pass(get, "read L", "read R");
+    await own.lose(get, "load source");
+    expect(get.answers).toEqual([]);
+    expect(get.failed).toBe(true);
+  });
+
+  test("a stale copy whose window closes while the source is asked is no answer", async () => {
+    const own = stage({ tiers: [strong(12)] }, IF_ERROR);
+    await own.ask(0);
+    await own.advance(12_000);
+    const get = await own.begin("get", 0);
+    await own.pass(get, "read L");
+    await own.advance(TIMES.ifError);
+    await own.lose(get, "load source");
+    expect(get.answers).toEqual([]);
+    expect(get.failed).toBe(true);
+  });
+
+  test("a slow load is not waited for where a stale copy may answer", async () => {
+    const own = stage({ tiers: [strong(12)], local: false }, WHILE_LOADING);
+    await own.ask(0);
+    await own.advance(12_000 + TIMES.whileLoading);
+    const get = await own.begin("get", 0);
+    await own.pass(get, "read L");
+    expect(get.answers).toEqual([]);
+    await own.advance(TIMES.soft);
+    expect(get.answers).toEqual([{ version: 1, source: "L", stale: true }]);
+    await own.rest();
+    expect(own.holds("L")).toBe("v1");
+    expect(await own.ask(0)).toBe("v1 from L");
+  });
+
+  test("nor does a later flight, once an earlier one has read the tombstone", async () => {
+    const own = stage(ONE, IF_ERROR);
+    await own.ask(1);
+    await own.pass(await own.begin("inv", 0), "write L");
+    await own.advance(TIMES.local);
+    const told = await own.begin("get", 1);
+    await own.pass(told, "read L");
+    await own.lose(told, "load source");
+    const later = await own.begin("get", 1);
+    await own.lose(later, "read L");
+    await own.lose(later, "read L");
+    await own.lose(later, "load source");
+    expect(later.answers).toEqual([]);
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test.each(["before", "after"])("nor does a flight that began %s a refresh read the tombstone", async (when) => {
+    const own = stage(ONE, IF_ERROR);
+    await own.ask(1);
+    await own.pass(await own.begin("inv", 0), "write L");
+    await own.advance(TIMES.local);
+    const refresh = await own.begin("refresh", 1);
+    const early = when === "before" ? await own.begin("get", 1) : undefined;
+    await own.pass(refresh, "read L");
+    await own.lose(refresh, "load source");
+    const get = early ?? (await own.begin("get", 1));
+    await own.lose(get, "read L");
+    await own.lose(get, "read L");
+    await own.lose(get, "load source");
+    expect(get.answers).toEqual([]);
+    expect(get.failed).toBe(true);
+  });
+
+  test("a stale copy that answers while the source is asked is stored nowhere", async () => {
+    const own = stage(TWO, WHILE_LOADING);
+    await own.ask(0);
+    own.clearLocal(0);
+    await own.advance(100_500);
+    const get = await own.begin("get", 0);
+    await own.pass(get, "read L", "read R");
+    expect(get.answers).toEqual([{ version: 1, source: "R", stale: true }]);
+    expect(own.open(get)).toEqual(["load source"]);
+    await own.lose(get, "load source");
+    expect(own.open(get)).toEqual([]);
+    expect(own.holds("L")).toBe("nothing");
+    expect(await own.ask(0)).toBe("stale v1 from R");
+  });
+
+  test("a stale copy is no answer once its key was invalidated in its isolate", async () => {
+    const own = stage(ONE, WHILE_LOADING);
+    await own.ask(0);
+    await own.advance(TIMES.local);
+    await own.pass(await own.begin("inv", 0), "write L");
+    expect(await own.ask(0)).toBe("v2 from load");
+  });
+});
+
+describe("what servers must do, and what bounds a weak one", () => {
+  test("a slot that has expired is absent to a conditional write as well, pruned or not", async () => {
+    const own = stage({ ...ONE, local: false });
+    await own.ask(0);
+    await own.advance(100_000);
+    expect(own.holds("L")).toBe("nothing");
+    expect(await own.ask(0)).toBe("v1 from load");
+    expect(own.holds("L")).toBe("v1");
+  });
+
+  test("a refresh that was refused writes its older value to a weak tier, for no longer than its ttl from then", async () => {
+    const own = stage({ tiers: [weak(15), strong(60)], local: false });
+    const refresh = await own.begin("refresh", 0);
+    await own.pass(refresh, "read L", "read R", "ensure R", "load source");
+    const set = await own.begin("set", 1);
+    await own.pass(set, "read L", "read R", "write R", "write L");
+    await own.pass(refresh, "write R");
+    expect(own.holds("R")).toBe("v3");
+    await own.pass(refresh, "write R", "write L");
+    expect([own.holds("L"), own.holds("R")]).toEqual(["v2", "tombstone"]);
+    const get = await own.begin("get", 1);
+    await own.pass(get, "read L");
+    expect(get.answers).toEqual([{ version: 2, source: "L" }]);
+    await own.advance(15_000);
+    expect(await own.ask(1)).toBe("v3 from load");
+    expect(own.verdict()).toBeUndefined();
   });
 });
 

@@ -4,9 +4,10 @@
  *
  * @module
  */
-import { generationKey } from "../../src/key.ts";
+import { generationKey, tagKey } from "../../src/key.ts";
 import type { Serializer } from "../../src/serializer/serializer.ts";
 import type { Slot, Storage, WriteEntry } from "../../src/storage.ts";
+import type { Cache } from "../../src/types.ts";
 import type { OpMail } from "./mail.ts";
 import type { Choices } from "../../testing/random.ts";
 
@@ -30,14 +31,22 @@ export interface Op {
   /** The versions of its keys' rows that it made, or was begun for. */
   versions: ReadonlyMap<number, number>;
   /** What it answered, and from where, if it says. */
-  readonly answers: { readonly version: number; readonly source: string | undefined }[];
+  readonly answers: { readonly version: number; readonly source: string | undefined; readonly stale?: true }[];
   /** Calls to storages and to the source, by verb and target. */
   readonly calls: Map<string, number>;
   moves: number;
   /** From this move on the operation is slow. */
   slowFrom: number;
+  /** The view that asks, where it knows of an invalidation. */
+  view: View | undefined;
   /** Asks the source for a row, on behalf of this operation. */
   load(key: number): Promise<Version>;
+}
+
+/** A view of a cache that was made with the token of an invalidation. */
+export interface View {
+  readonly cache: Cache<string, undefined>;
+  readonly madeAtStep: number;
 }
 
 /** A value: which version of which row, made by which operation. */
@@ -54,6 +63,10 @@ export interface Post {
   readonly now: () => number;
   readonly choices: Choices;
   readonly mail: OpMail;
+  /** Counts what has happened. */
+  readonly step: () => number;
+  /** The present operation was told that a key has a tombstone, which stood at a step. */
+  readonly heard: (key: string, atStep: number) => void;
 }
 
 /** What a server keeps under a key. */
@@ -132,14 +145,21 @@ export function createServer(name: string, ttlMs: number, weak: boolean, post: P
   const storage: Storage = {
     name,
     traits: weak ? { consistency: "eventual" } : { conditional: true, consistency: "strong" },
-    read: (keys, names, signal) =>
-      post.mail.ask(
+    async read(keys, names, signal) {
+      let atStep = 0;
+      const result = await post.mail.ask(
         "read",
         name,
         signal,
-        () => ({ slots: keys.map((key) => slotOf(seen(key))), generations: names.map((generation) => generations.get(generation)) }),
-        (result) => result.slots.map((slot) => describeSlot(slot?.bytes)).join(" "),
-      ),
+        () => {
+          atStep = post.step();
+          return { slots: keys.map((key) => slotOf(seen(key))), generations: names.map((generation) => generations.get(generation)) };
+        },
+        ({ slots: shown }) => shown.map((slot) => describeSlot(slot?.bytes)).join(" "),
+      );
+      for (const [index, slot] of result.slots.entries()) if (slot && isTombstone(slot.bytes)) post.heard(keys[index] ?? "", atStep);
+      return result;
+    },
     write: (entries, signal) =>
       post.mail.ask(
         "write",
@@ -201,10 +221,14 @@ function isStamp(kept: Kept | undefined, ifStamp: Uint8Array | null | undefined)
 
 const FLAGS_AT = 10;
 
+function isTombstone(bytes: Uint8Array): boolean {
+  return ((bytes[FLAGS_AT] ?? 0) & 1) === 1;
+}
+
 /** For stories only: what a slot is, by its flags and its last bytes. */
 export function describeSlot(bytes: Uint8Array | undefined): string {
   if (bytes === undefined) return "nothing";
-  return ((bytes[FLAGS_AT] ?? 0) & 1) === 1 ? "tombstone" : `v${versions.decode(bytes.subarray(-PAYLOAD_BYTES)).version}`;
+  return isTombstone(bytes) ? "tombstone" : `v${versions.decode(bytes.subarray(-PAYLOAD_BYTES)).version}`;
 }
 
 const PAYLOAD_BYTES = 6;
@@ -229,7 +253,15 @@ export function isVersion(value: unknown): value is Version {
   return typeof value === "object" && value !== null && "key" in value && "version" in value && "by" in value && "how" in value;
 }
 
-/** The names under which the node of a simulation keeps its two keys and its generation. */
-export function namesOf(node: string): { readonly keys: readonly string[]; readonly generation: string } {
-  return { keys: ["cacheme:k0:", "cacheme:k1:"], generation: generationKey("cacheme", node) };
+/** The two keys of a simulation, as servers see them. */
+export const KEYS: readonly string[] = ["cacheme:k0:", "cacheme:k1:"];
+/** Where nodes have tags, the first key has this one. */
+export const TAG = "tag";
+/** The tag of a third key, which no property is about. */
+export const OTHER_TAG = "other";
+
+/** The names of the generations of a key. */
+export function generationsOf(node: string, tagged: boolean, key: number): readonly string[] {
+  const own = generationKey("cacheme", node);
+  return tagged && key === 0 ? [own, tagKey("cacheme", TAG)] : [own];
 }
