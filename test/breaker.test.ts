@@ -14,7 +14,7 @@ import type { Fault } from "./support/storages.ts";
 const FAR = [{ storage: "far", ttl: "1m" }] as const;
 const NEAR_AND_FAR = [{ storage: "local", ttl: "1m" }, ...FAR] as const;
 
-describe("the state machine", () => {
+describe("guarantee 10: the state machine", () => {
   const RULES = { failures: 3, coolDownMs: 50, leaseMs: 14 };
   const steps = array(
     oneof(

@@ -8,7 +8,7 @@ import { checkPrefix, fullKey, generationKey, isWellFormed, keyDigest, nodeKey, 
 const STX = "\u0002";
 const utf8 = (text: string): number => Buffer.byteLength(text);
 
-describe("nodeKey", () => {
+describe("guarantee 6: nodeKey", () => {
   test.each(["user:1", "", ":", "a\u0000b", "\u0001", "ключ", "👩‍👩‍👧", "\uFEFFbom", " trailing "])("keeps the string %j as it is", (key) => {
     expect(nodeKey(key, "N")).toBe(key);
   });
@@ -149,7 +149,7 @@ test("no key of an entry can name a generation", () => {
   );
 });
 
-describe("storedKey", () => {
+describe("guarantee 6: storedKey", () => {
   const digestOf = (key: string): string => createHash("sha256").update(key, "utf8").digest("base64url");
 
   test("gives a key that fits back at once, up to the last byte", () => {

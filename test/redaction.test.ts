@@ -52,7 +52,7 @@ describe("a wrapped error", () => {
   });
 });
 
-describe("whatever a failing storage says", () => {
+describe("guarantee 14: whatever a failing storage says", () => {
   test("neither errors, events nor stats show a key or a value", async () => {
     const talkative = async (first: unknown): Promise<never> => {
       throw new Error(`cannot do ${JSON.stringify(first)}`);

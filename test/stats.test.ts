@@ -157,7 +157,7 @@ describe("load time", () => {
   });
 });
 
-describe("the books", () => {
+describe("guarantee 16: the books", () => {
   const key = constantFrom("a", "b", "c");
   const step = oneof(
     record({ kind: constantFrom("get", "lookup", "bypass", "override", "maxAge", "abort", "memoized", "set", "refresh", "invalidate", "peek"), key }),

@@ -169,7 +169,7 @@ describe("writes", () => {
   });
 });
 
-describe("clone", () => {
+describe("guarantee 13: clone", () => {
   interface Tree {
     leaves: number[];
   }

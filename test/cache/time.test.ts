@@ -139,7 +139,7 @@ describe("storeWithin", () => {
   });
 });
 
-describe("a clock that lies", () => {
+describe("guarantee 11: a clock that lies", () => {
   test.each([-600_000, 600_000])("by %s ms neither prolongs nor ends a local life", async (skewMs) => {
     const { cache, clock, Item } = setUp("30s", "local");
     await cache.get(Item("a"));

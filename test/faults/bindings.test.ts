@@ -69,7 +69,7 @@ function faultyDatabase(database: D1Database, around: Around): D1Database {
   });
 }
 
-describe("bindings and functions", () => {
+describe("guarantee 9: bindings and functions", () => {
   runFaults(
     "kv() in miniflare",
     CALL_FAULTS,

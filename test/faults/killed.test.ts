@@ -196,7 +196,7 @@ function answerOf([answer]: readonly unknown[]): SqlAnswer {
   return { affectedRows: typeof answer === "object" && answer !== null && "affectedRows" in answer ? Number(answer.affectedRows) : undefined };
 }
 
-describe("a server that is killed in the middle and started again", { timeout: 120_000 }, () => {
+describe("guarantee 9: a server that is killed in the middle and started again", { timeout: 120_000 }, () => {
   test.skipIf(isLeftOut("redis"))("Redis: no wrong value, no invalidation lost", async () => {
     const server = await startRedis({ args: ["--appendonly", "yes", "--appendfsync", "always"] });
     try {

@@ -10,7 +10,7 @@ const TOKEN = "canary-token-0123456789";
 let server: SqldServer;
 
 beforeAll(async () => {
-  if (isLeftOut("sqld")) return;
+  if (isLeftOut("guarantee 9: sqld")) return;
   server = await startSqld();
   const admin = createClient({ url: server.url });
   await admin.executeMultiple(schema());

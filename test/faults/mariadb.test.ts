@@ -46,7 +46,7 @@ async function overHttp(port: number): Promise<Client> {
   return { storage: planetscale({ url: bridge.fullUrl.replace(String(bridge.port), String(port)) }), close: () => undefined };
 }
 
-describe.skipIf(isLeftOut("mariadb"))("MariaDB", () => {
+describe.skipIf(isLeftOut("mariadb"))("guarantee 9: MariaDB", () => {
   const secrets = [PASSWORD, "pscale_pw_bridge_0123456789"];
   // The client has no time limit for a connection on which it hears nothing: its end has to come from the host.
   const cutting = ["a half-open connection"];

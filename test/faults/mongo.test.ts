@@ -66,7 +66,7 @@ async function overHttp(port: number): Promise<Client> {
   return { storage: mongoDataApi({ endpoint, apiKey: API_KEY, dataSource: "main", database: "cacheme", collection: name }), close: () => undefined };
 }
 
-describe.skipIf(isLeftOut("ferretdb"))("MongoDB", () => {
+describe.skipIf(isLeftOut("ferretdb"))("guarantee 9: MongoDB", () => {
   runProxied("mongodb()", TCP_FAULTS, () => server.port, overSocket, { secrets: [API_KEY] });
   runProxied("mongoDataApi()", HTTP_FAULTS, () => apiPort, overHttp, { secrets: [API_KEY] });
   runFetched("mongoDataApi()", () => apiPort, overHttp, { secrets: [API_KEY] });

@@ -43,7 +43,7 @@ async function overHttp(port: number): Promise<Client> {
   return { storage: neon({ connectionString: bridge.connectionString.replace("ep-bridge", `ep-${port}`) }), close: () => undefined };
 }
 
-describe.skipIf(isLeftOut("postgres"))("PostgreSQL", () => {
+describe.skipIf(isLeftOut("postgres"))("guarantee 9: PostgreSQL", () => {
   const secrets = [PASSWORD, "neon-password-0123456789"];
   // The client has no time limit for a connection on which it hears nothing: its end has to come from the host.
   const cutting = ["a half-open connection"];

@@ -48,7 +48,7 @@ async function overHttp(port: number): Promise<Client> {
   return { storage: upstash({ url: `http://127.0.0.1:${port}`, token: TOKEN }), close: () => undefined };
 }
 
-describe.skipIf(isLeftOut("redis"))("Redis", () => {
+describe.skipIf(isLeftOut("redis"))("guarantee 9: Redis", () => {
   const secrets = [PASSWORD, TOKEN];
   // node-redis has no time limit that ends a connection on which it writes and hears nothing: its end has to come from the host.
   const cutting = ["a half-open connection"];

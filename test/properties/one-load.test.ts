@@ -137,7 +137,7 @@ function isTimeout(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ERR_LOAD_TIMEOUT";
 }
 
-describe("one load per key", () => {
+describe("guarantee 3: one load per key", () => {
   test("holds for any callers, chain, host and source", async () => {
     await assert(
       asyncProperty(scene, (given) => check({ ...given, fault: undefined })),

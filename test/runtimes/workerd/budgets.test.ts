@@ -61,7 +61,7 @@ async function costOf(isolate: Isolate, run: () => Promise<unknown>): Promise<Co
   return costs;
 }
 
-describe.skipIf(isLeftOut("redis")).each([LANES[2], LANES[3]].filter((lane) => lane !== undefined))("what a request costs, on $name", (lane) => {
+describe.skipIf(isLeftOut("redis")).each([LANES[2], LANES[3]].filter((lane) => lane !== undefined))("guarantee 15: what a request costs, on $name", (lane) => {
   let isolate: Isolate;
   let other: Isolate;
   let key: string;

@@ -84,7 +84,7 @@ function expectServed(outcomes: readonly HttpOutcome[], keys: readonly string[],
   }
 }
 
-describe.skipIf(isLeftOut("redis")).each([LANES[0], LANES[2], LANES[3]].filter((lane) => lane !== undefined))("on $name", (lane) => {
+describe.skipIf(isLeftOut("redis")).each([LANES[0], LANES[2], LANES[3]].filter((lane) => lane !== undefined))("guarantee 4b: on $name", (lane) => {
   let isolate: Isolate;
   let key: string;
   const order = (op: Order["op"], more: Partial<Order> = {}): Order => ({ op, keys: [key], loadMs: LOAD_MS, ...more });

@@ -86,7 +86,7 @@ afterAll(async () => {
   await sink.stop();
 });
 
-describe.each([LANES[0], LANES[2], LANES[3]].filter((lane) => lane !== undefined))("on $name", ({ runtime, date }) => {
+describe.each([LANES[0], LANES[2], LANES[3]].filter((lane) => lane !== undefined))("guarantee 17: on $name", ({ runtime, date }) => {
   let worker: WorkerdServer | undefined;
 
   beforeEach(() => {

@@ -177,7 +177,7 @@ interface Storm {
 
 const STORMS: readonly Storm[] = [...LANES.map((lane) => ({ lane })), ...LANES.slice(-2).map((lane) => ({ lane, waitUntil: false as const }))];
 
-describe.skipIf(isLeftOut("redis"))("a storm of 2,000 requests, a third of them bad leaders", () => {
+describe.skipIf(isLeftOut("redis"))("guarantee 4: a storm of 2,000 requests, a third of them bad leaders", () => {
   for (const { lane, waitUntil } of STORMS) {
     test(`leaves nobody hung, lost or with a wrong value on ${lane.name}${waitUntil === false ? ", without waitUntil" : ""}`, async () => {
       const isolate = await lab.worker(lane, {
