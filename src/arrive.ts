@@ -189,7 +189,7 @@ async function conclude(caller: Caller, call: Call, ask: Ask, first: Entered): P
 
 /** The leader of a flight has died. Whoever notices first leads anew, and the others follow, though the new flight may be over by then. */
 function takeOver(caller: Caller, call: Call, ask: Ask, dead: Flight): Entered {
-  if (dead.heir && suits(dead.heir, ask)) return joined(dead.heir, ask);
+  if (dead.heir) return joined(dead.heir, ask);
   const { emitter } = ask.binding.core;
   emitter.emit({ type: "leader-lost", node: ask.binding.spec.name, key: keyDigest(dead.key) });
   supersede(dead);

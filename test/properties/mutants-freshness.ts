@@ -7,14 +7,15 @@ import { mutant } from "./mutant.ts";
 import type { Mutant } from "./mutant.ts";
 
 const STORIES = "test/properties/stories.test.ts";
+const STALE = "test/cache/stale.test.ts";
 const RENEWAL = "test/cache/renewal.test.ts";
 
 const RAISING: readonly Mutant[] = [
   mutant("there is no epoch", STORIES, "src/generations.ts", "if (this.now === began) return false;", "if (this.now >= began) return false;"),
   mutant("a forgotten epoch leaves no floor", STORIES, "src/generations.ts", "return began < this.floor || names.some(", "return names.some("),
   mutant("epochs are never forgotten", RENEWAL, "src/generations.ts", "if (this.latest.size <= this.most) break;", "if (this.latest.size >= 0) break;"),
-  mutant("the epoch moves once only", STORIES, "src/generations.ts", "  cut();\n  return failed;", "  return failed;"),
-  mutant("an epoch is not looked for in local copies", STORIES, "src/generations.ts", "    core.revision.value++;\n", ""),
+  mutant("the epoch moves once only", STORIES, "src/raise.ts", "  cut();\n  return failed;", "  return failed;"),
+  mutant("an epoch is not looked for in local copies", STORIES, "src/raise.ts", "    core.revision.value++;\n", ""),
   mutant(
     "a flight that an epoch cut off is joined",
     STORIES,
@@ -37,13 +38,13 @@ const RAISING: readonly Mutant[] = [
     "chain.remotes.map(({ storage }) => storage).reverse(), groups",
     "chain.remotes.map(({ storage }) => storage), groups",
   ),
-  mutant("a tag is raised from left to right", STORIES, "src/generations.ts", "[...core.storages.all()].reverse();", "[...core.storages.all()];"),
+  mutant("a tag is raised from left to right", STORIES, "src/raise.ts", "[...core.storages.all()].reverse();", "[...core.storages.all()];"),
   mutant(
     "tiers are raised in parallel",
     STORIES,
-    "src/generations.ts",
-    "else if (!(await storage.raise(names))) failed.add(storage.name);",
-    "else void storage.raise(names);",
+    "src/raise.ts",
+    "else if (!(await storage.raise(names, scope))) failed.add(storage.name);",
+    "else void storage.raise(names, scope);",
   ),
   mutant(
     "a tag is forgotten in the read of a flight",
@@ -99,7 +100,7 @@ const VIEWS: readonly Mutant[] = [
     "if (!binding.lingers || bornAfter !== undefined) return undefined;",
     "if (!binding.lingers || bornAfter === -1) return undefined;",
   ),
-  mutant("a view joins an older flight", STORIES, "src/arrive.ts", "(birth > bornAfter && !old)", "(birth >= 0 && !old)"),
+  mutant("a view joins an older flight", STORIES, "src/arrive.ts", "bornAfter === undefined || birth > bornAfter", "bornAfter === undefined || birth >= 0"),
   mutant(
     "a view falls back on a stale local copy",
     STORIES,
@@ -107,8 +108,14 @@ const VIEWS: readonly Mutant[] = [
     "if (binding.lingers && bornAfter === undefined) flight.old",
     "if (binding.lingers) flight.old",
   ),
-  mutant("a view joins a flight that may fall back on one", STORIES, "src/arrive.ts", "(birth > bornAfter && !old)", "(birth > bornAfter || old)"),
-  mutant("a view follows an heir that may fall back on one", STORIES, "src/arrive.ts", "if (dead.heir && suits(dead.heir, ask))", "if (dead.heir)"),
+  mutant(
+    "a view takes what a flight fell back on",
+    STORIES,
+    "src/arrive.ts",
+    "(isOlder(ask, flight, outcome, born) || isOwnCopy(ask, outcome))",
+    "isOlder(ask, flight, outcome, born)",
+  ),
+  mutant("a view takes what a flight hands out early", STALE, "src/arrive.ts", "early: early && isOwnCopy(ask, early) ? undefined : early", "early"),
 ];
 
 const OLD: readonly Mutant[] = [
@@ -118,7 +125,7 @@ const OLD: readonly Mutant[] = [
     "a later flight falls back on what a tombstone was read for",
     STORIES,
     "src/chain.ts",
-    "    if (!this.fenced) for (const { space } of this.chain.locals) space.delete(this.key);\n",
+    "    if (this.current) for (const { space } of this.chain.locals) space.delete(this.key);\n",
     "",
   ),
   mutant(
@@ -141,10 +148,10 @@ const OLD: readonly Mutant[] = [
     "a stale copy is served while loading where only an error allows it",
     STORIES,
     "src/linger.ts",
-    "    if (leftMs <= -staleWhileRevalidateMs && leftMs <= 0) continue;\n",
-    "",
+    "if (leftMs > -staleWhileRevalidateMs) old ??= ",
+    "old ??= ",
   ),
-  mutant("a stale copy is called fresh", STORIES, "src/found.ts", "stale: leftMs <= 0,", "stale: false,"),
+  mutant("a stale copy is called fresh", STALE, "src/found.ts", "stale: leftMs <= 0,", "stale: false,"),
   mutant("a stale copy of an invalidated key is served", STORIES, "src/replace.ts", "      dropLocal(target);\n    }\n  };\n  cut();", "    }\n  };\n  cut();"),
   mutant(
     "a slow load is waited for though a stale copy may answer",
@@ -167,7 +174,13 @@ const OLD: readonly Mutant[] = [
     "  call.begin();\n  scope.begin();\n",
     "  if (background) Object.assign(call, { waitUntil: undefined });\n  call.begin();\n  scope.begin();\n",
   ),
-  mutant("a renewal is begun where nothing outlives the request", RENEWAL, "src/arrive.ts", "  if (!call.lasts) return false;\n", ""),
+  mutant(
+    "a renewal is begun where nothing outlives the request",
+    STALE,
+    "src/linger.ts",
+    "if (!old || !outlives(caller)) return undefined;",
+    "if (!old) return undefined;",
+  ),
   mutant(
     "an old copy answers early where nothing outlives the request",
     RENEWAL,
@@ -183,7 +196,7 @@ const OLD: readonly Mutant[] = [
     RENEWAL,
     "src/load.ts",
     "  settleFound(flight, foundByLoad(loaded, result, lifeOf(flight, result)), admits(flight));",
-    "  if (result !== loaded.result) flight.stores = false;\n  settleFound(flight, foundByLoad(loaded, result, lifeOf(flight, result)), admits(flight));",
+    "  if (result === flight.offered?.value) flight.stores = false;\n  settleFound(flight, foundByLoad(loaded, result, lifeOf(flight, result)), admits(flight));",
   ),
   mutant("what is not to be stored is", RENEWAL, "src/freshness.ts", 'if (life === "skip") return undefined;', 'if (life === "skip") return 1_000;'),
 ];

@@ -177,7 +177,7 @@ export const GUARD: readonly Mutant[] = [
     edits: [
       {
         file: "src/remote-storage.ts",
-        find: 'await guard.call({ operation: "remove", secrets: keys, run: (signal) => storage.remove(keys, signal), check: () => undefined, since });',
+        find: 'await guard.call({ operation: "remove", secrets: keys, run: (signal) => instanceFor(jobs[0]?.view).remove(keys, signal), check: () => undefined, since });',
         replace: "await storage.remove(keys, new AbortController().signal);",
       },
     ],

@@ -106,9 +106,9 @@ const DATA: readonly Mutant[] = [
   mutant(
     "a stored value is its caller's own",
     "test/cache/options.test.ts",
-    "src/settle.ts",
-    'spec.clone === "freeze" ? deepFreeze(found.value) : structuredClone(found.value)',
-    'spec.clone === "freeze" ? deepFreeze(found.value) : found.value',
+    "src/clone.ts",
+    'return mode === "freeze" ? deepFreeze(value) : structuredClone(value);',
+    'return mode === "freeze" ? deepFreeze(value) : value;',
   ),
 ];
 
@@ -156,8 +156,8 @@ const BOUNDS: readonly Mutant[] = [
     "a failed load is not counted",
     "test/stats.test.ts",
     "src/load.ts",
-    "    countLoad(counters, loaded.ms, loaded.ok);\n",
-    "    if (loaded.ok) countLoad(counters, loaded.ms, loaded.ok);\n",
+    "    countLoad(counters, told.ms, told.ok);\n    if (gate)",
+    "    if (told.ok) countLoad(counters, told.ms, told.ok);\n    if (gate)",
   ),
   mutant(
     "a batch of statistics that failed is forgotten",

@@ -36,8 +36,8 @@ const ORDER: readonly Mutant[] = [
     "a missing generation is made after the right tier was asked",
     STORIES,
     "src/remote-storage.ts",
-    "const standing = isComplete(generations) ? generations : await complete(names, generations);",
-    "const standing = isComplete(generations) ? generations : undefined;\n      if (!standing) void complete(names, generations);",
+    "const standing = isComplete(generations) ? generations : await complete(view, names, generations);",
+    "const standing = isComplete(generations) ? generations : undefined;\n      if (!standing) void complete(view, names, generations);",
   ),
 ];
 
@@ -180,14 +180,14 @@ const GENERATIONS: readonly Mutant[] = [
   mutant(
     "a missing generation is read as fresh",
     STORIES,
-    "src/chain.ts",
+    "src/generations.ts",
     "if (own[i] !== asRead[i]) return false;",
     "if (asRead[i] !== undefined && own[i] !== asRead[i]) return false;",
   ),
   mutant(
     "generations are compared by older",
     STORIES,
-    "src/chain.ts",
+    "src/generations.ts",
     "if (own[i] !== asRead[i]) return false;",
     "if ((own[i] ?? 0) < (asRead[i] ?? Number.POSITIVE_INFINITY)) return false;",
   ),
@@ -198,8 +198,8 @@ const GENERATIONS: readonly Mutant[] = [
       { file: "src/remote-storage.ts", find: "  const known = new Map<string, Known>();\n", replace: "" },
       {
         file: "src/remote-storage.ts",
-        find: "/** Wraps a storage for a cache. */",
-        replace: "const known = new Map<string, Known>();\n\n/** Wraps a storage for a cache. */",
+        find: "/** What a remote storage needs from its cache. */",
+        replace: "const known = new Map<string, Known>();\n\n/** What a remote storage needs from its cache. */",
       },
     ],
   },
@@ -255,7 +255,7 @@ const FLIGHTS: readonly Mutant[] = [
     name: "two waiters take over",
     test: STORIES,
     edits: [
-      { file: "src/arrive.ts", find: "  if (dead.heir && suits(dead.heir, ask)) return joined(dead.heir, ask);\n", replace: "" },
+      { file: "src/arrive.ts", find: "  if (dead.heir) return joined(dead.heir, ask);\n", replace: "" },
       { file: "src/arrive.ts", find: "  if (flights.get(flight.key) === flight) flights.delete(flight.key);", replace: "  flights.delete(flight.key);" },
     ],
   },
