@@ -7,6 +7,8 @@
  * promise.
  *
  * Invariant: nothing in the isolate waits for another request without a timer of its own.
+ * Invariant: the only promise of one request that another waits for is that of an operation; where requests own their I/O it
+ * bears its request's mark.
  * Invariant: the promise of an operation never rejects, so that a rejection can only be the runtime saying "its request has
  * ended".
  *
@@ -38,6 +40,16 @@ interface Resolve<Result> {
   call(result: Result): void;
 }
 
+interface Resolvers<Result> {
+  readonly promise: Promise<Result>;
+  readonly resolve: Resolve<Result>["call"];
+}
+
+/** New in ES2024. Where it is missing, promises bear no marks anyway. */
+interface NewInPromise {
+  withResolvers?<Result>(): Resolvers<Result>;
+}
+
 /** Something under way. The first to ask owns it; others follow. */
 export class Operation<Result extends object> {
   readonly call: Call;
@@ -49,9 +61,14 @@ export class Operation<Result extends object> {
 
   constructor(call: Call) {
     this.call = call;
-    this.done = new Promise((resolve) => {
-      this.resolve = resolve;
-    });
+    const marked = call.requestScoped ? markedPromise<Result>() : undefined;
+    if (marked) {
+      this.done = marked.promise;
+      this.resolve = marked.resolve;
+    } else
+      this.done = new Promise((resolve) => {
+        this.resolve = resolve;
+      });
   }
 
   /** The plain slot first, the promise second: whoever cannot be woken by the promise finds the result when its lease ends. */
@@ -60,6 +77,15 @@ export class Operation<Result extends object> {
     this.result = result;
     this.resolve?.(result);
   }
+}
+
+/**
+ * A promise that bears the mark of its request. By the mark workerd sees that it is awaited from another request, and lets
+ * whoever waits go on in its own. Code that V8 has optimized makes promises without one (`new Promise`, `then`, `async`):
+ * those who wait for such a promise go on in the request that settles it, and die with it. `withResolvers` always marks.
+ */
+function markedPromise<Result>(): Resolvers<Result> | undefined {
+  return (Promise as NewInPromise).withResolvers?.<Result>();
 }
 
 interface Watch {

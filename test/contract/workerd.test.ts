@@ -44,7 +44,8 @@ describe.skipIf(isLeftOut("redis"))("upstash() on workerd, without any flag", ()
       bundle: true,
       write: false,
       format: "esm",
-      conditions: ["workerd", "worker", "browser"],
+      conditions: ["cacheme-source", "workerd", "worker", "browser"],
+      external: ["cloudflare:*"],
     });
     code = outputFiles[0]?.text ?? "";
   });

@@ -17,6 +17,8 @@ export interface WorkerdOptions {
   readonly compatibilityFlags?: readonly string[];
   /** Text bindings, seen in `env`. */
   readonly bindings?: Readonly<Record<string, string>>;
+  /** Switches of V8, as `"--no-maglev"`. */
+  readonly v8Flags?: readonly string[];
   /** The binary to run. Default: {@link workerdBinary}. */
   readonly binary?: string;
 }
@@ -45,7 +47,8 @@ export async function startWorkerd(options: WorkerdOptions): Promise<WorkerdServ
   return { ...server, url: `http://127.0.0.1:${server.port}` };
 }
 
-function configOf({ modules, bindings = {}, compatibilityDate = "2026-06-01", compatibilityFlags = [] }: WorkerdOptions, port: number): string {
+function configOf(options: WorkerdOptions, port: number): string {
+  const { modules, bindings = {}, compatibilityDate = "2026-06-01", compatibilityFlags = [], v8Flags = [] } = options;
   const quote = (text: string): string => `"${Array.from(text, (char) => (/[\w .:/?&=#%+~-]/.test(char) ? char : escapeChar(char))).join("")}"`;
   const moduleList = Object.keys(modules).map((name) => `(name = ${quote(name)}, esModule = embed ${quote(name)})`);
   const bindingList = Object.entries(bindings).map(([name, text]) => `(name = ${quote(name)}, text = ${quote(text)})`);
@@ -55,7 +58,8 @@ const config :Workerd.Config = (
     (name = "main", worker = .worker),
     (name = "internet", network = (allow = ["public", "private"]))
   ],
-  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")]
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
+  v8Flags = [${v8Flags.map(quote).join(", ")}]
 );
 const worker :Workerd.Worker = (
   modules = [${moduleList.join(", ")}],
