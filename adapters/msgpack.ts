@@ -12,6 +12,7 @@
 // @ts-expect-error this build carries no types, and those of the others need Node's.
 import { Packr, RESET_BUFFER_MODE } from "msgpackr/index-no-eval";
 import { CacheError } from "../src/errors.ts";
+import { BUILT_IN_WEIGHT, type Budget, spend, weightOfKey } from "../src/serializer/bounds.ts";
 import { assertPlain, MAX_DEPTH, type PlainFormat } from "../src/serializer/plain.ts";
 import type { Serializer } from "../src/serializer/serializer.ts";
 
@@ -22,7 +23,7 @@ interface Codec {
   useBuffer(buffer: Uint8Array): void;
 }
 
-const FORMAT: PlainFormat = { name: "msgpack()", carries, carriesProtoKey: false };
+const FORMAT: PlainFormat = { name: "msgpack()", carries, carriesProtoKey: false, weighsKeys: true };
 const EXACT_TEXT: PlainFormat = { ...FORMAT, carriesText };
 
 /** First byte in UTF-8 of U+F000 to U+FFFF: of a byte order mark, and of what a lone surrogate is replaced by. */
@@ -37,8 +38,9 @@ const SMALL_BUFFER = 1 << 13;
  *
  * Beyond what `json()` carries it gives back Date, Uint8Array (not Buffer or another subclass), bigint within 64 bits, NaN,
  * the infinities, and properties whose value is undefined. Refused are Map, Set, RegExp, Error, class instances, functions,
- * symbols, -0, cycles, more than 1,000 levels, undefined as the value itself or in an array, larger bigints, a key
- * `__proto__`, text with lone surrogates, and text of more than 21 units that begins with U+FEFF, which msgpackr drops.
+ * symbols, -0, cycles, more than 1,000 levels or half a million objects (2^19; a Date and bytes count twice), undefined as the
+ * value itself or in an array, larger bigints, a key `__proto__`, text with lone surrogates, and text of more than 21 units
+ * that begins with U+FEFF, which msgpackr drops.
  *
  * `encode` throws a CacheError `ERR_SERIALIZE` naming the kind of what cannot be carried, and where; `decode` throws
  * `ERR_ENTRY_CORRUPT` for bytes that `encode` did not make. Neither message holds anything of the value.
@@ -117,19 +119,19 @@ function carriesText(text: string): boolean {
 
 /**
  * Whether the bytes are one value of the kinds that `encode` writes, and nothing after it. msgpackr would take the byte 0xC1
- * for an object of its own, decode records and extensions of any type, and recurse as deep as the bytes say.
+ * for an object of its own, decode records and extensions of any type, recurse as deep as the bytes say, and make as much.
  */
 function isWellFormed(bytes: Uint8Array): boolean {
-  return endOfValue(bytes, 0, 0) === bytes.length;
+  return endOfValue(bytes, 0, 0, { spent: 0 }) === bytes.length;
 }
 
 /** Where the value that begins at `start` ends; beyond the bytes if it is none. */
-function endOfValue(bytes: Uint8Array, start: number, depth: number): number {
+function endOfValue(bytes: Uint8Array, start: number, depth: number, budget: Budget): number {
   const head = bytes[start] ?? 0xc1;
   const body = start + 1;
   if (head < 0x80 || head >= 0xe0) return body;
-  if (head < 0x90) return endOfItems(bytes, body, head & 0x0f, 2, depth);
-  if (head < 0xa0) return endOfItems(bytes, body, head & 0x0f, 1, depth);
+  if (head < 0x90) return endOfItems(bytes, body, head & 0x0f, 2, depth, budget);
+  if (head < 0xa0) return endOfItems(bytes, body, head & 0x0f, 1, depth, budget);
   if (head < 0xc0) return body + (head & 0x1f);
   if (head >= 0xcc && head <= 0xd3) return body + (1 << (head & 3)); // integers of 8 to 64 bits
   switch (head) {
@@ -144,19 +146,20 @@ function endOfValue(bytes: Uint8Array, start: number, depth: number): number {
     case 0xc4: // binary data, then text, with lengths of 8, 16 and 32 bits
     case 0xc5:
     case 0xc6:
-      return endOfRun(bytes, body, 1 << (head - 0xc4));
+      return spend(budget, BUILT_IN_WEIGHT) ? endOfRun(bytes, body, 1 << (head - 0xc4)) : Infinity;
     case 0xd9:
     case 0xda:
     case 0xdb:
       return endOfRun(bytes, body, 1 << (head - 0xd9));
     case 0xdc: // arrays, then maps, with counts of 16 and 32 bits
     case 0xdd:
-      return endOfItems(bytes, body + 2 * (head - 0xdb), uint(bytes, body, 2 * (head - 0xdb)), 1, depth);
+      return endOfItems(bytes, body + 2 * (head - 0xdb), uint(bytes, body, 2 * (head - 0xdb)), 1, depth, budget);
     case 0xde:
     case 0xdf:
-      return endOfItems(bytes, body + 2 * (head - 0xdd), uint(bytes, body, 2 * (head - 0xdd)), 2, depth);
+      return endOfItems(bytes, body + 2 * (head - 0xdd), uint(bytes, body, 2 * (head - 0xdd)), 2, depth, budget);
     default:
-      return endOfExtension(bytes, head, body);
+      // Undefined is an extension as well, but nothing is made for it.
+      return bytes[body] === 0 || spend(budget, BUILT_IN_WEIGHT) ? endOfExtension(bytes, head, body) : Infinity;
   }
 }
 
@@ -165,19 +168,27 @@ function endOfRun(bytes: Uint8Array, start: number, width: number): number {
 }
 
 /** `width` is 1 for an array and 2 for a map, whose keys must be text. */
-function endOfItems(bytes: Uint8Array, start: number, count: number, width: number, depth: number): number {
+function endOfItems(bytes: Uint8Array, start: number, count: number, width: number, depth: number, budget: Budget): number {
   // Every item takes a byte at least, so the loop never runs longer than there are bytes.
-  if (depth >= MAX_DEPTH || count * width > bytes.length - start) return Infinity;
+  if (depth >= MAX_DEPTH || count * width > bytes.length - start || !spend(budget, 1)) return Infinity;
   let position = start;
   for (let index = 0; index < count && position < bytes.length; index += 1) {
     if (width === 2) {
       const head = bytes[position] ?? 0xc1;
       if ((head & 0xe0) !== 0xa0 && (head < 0xd9 || head > 0xdb)) return Infinity;
-      position = endOfValue(bytes, position, depth + 1);
+      const end = endOfValue(bytes, position, depth + 1, budget);
+      if (!spend(budget, weightOfShortKey(bytes, head, position, end))) return Infinity;
+      position = end;
     }
-    position = endOfValue(bytes, position, depth + 1);
+    position = endOfValue(bytes, position, depth + 1, budget);
   }
   return position;
+}
+
+/** Keys of more than 4 bytes are no index that weighs anything. */
+function weightOfShortKey(bytes: Uint8Array, head: number, start: number, end: number): number {
+  const body = start + (head < 0xc0 ? 1 : 1 + (1 << (head - 0xd9)));
+  return end - body > 4 ? 0 : weightOfKey(String.fromCharCode(...bytes.subarray(body, end)));
 }
 
 /** The extensions that `encode` writes: undefined (0) and the timestamps (-1) of 4, 8 and 12 bytes, or invalid. */

@@ -26,6 +26,7 @@ const CHECKS = [
   { name: "exports", command: "node scripts/check-exports.mjs" },
   { name: "leaks", command: "node scripts/check-leaks.mjs", show: true },
   { name: "snippets", command: "node scripts/check-snippets.mjs" },
+  { name: "guarantees", command: "node scripts/check-guarantees.mjs" },
   { name: "schemas", command: "node scripts/docs-schemas.mjs --check" },
   { name: "readme figures", command: "node scripts/readme-results.mjs --check" },
 ];

@@ -47,6 +47,13 @@ describe("an entry", () => {
     expect(decodeSlot(padded.subarray(13, 13 + bytes.length), owner, KEY)).toEqual(decodeSlot(bytes, owner, KEY));
   });
 
+  test("may be of nothing but a head", () => {
+    const nobody = createOwner("", "", "");
+    const bytes = encodeEntry(nobody, "", { ...entry, generations: [], payload: new Uint8Array(0) });
+    expect(bytes.length).toBe(56);
+    expect(decodeSlot(bytes, nobody, "")).toMatchObject({ kind: "entry", payload: new Uint8Array(0) });
+  });
+
   test("begins with a stamp of its own each time", () => {
     const stamps = Array.from({ length: 2_000 }, () => Buffer.from(stampOf(encodeEntry(owner, KEY, entry))).toString("hex"));
     expect(new Set(stamps).size).toBe(2_000);
@@ -54,7 +61,7 @@ describe("an entry", () => {
   });
 });
 
-describe("an entry that belongs elsewhere", () => {
+describe("guarantee 7: an entry that belongs elsewhere", () => {
   const bytes = encodeEntry(owner, KEY, entry);
 
   test.each([
@@ -67,6 +74,23 @@ describe("an entry that belongs elsewhere", () => {
     ["a key in another case", owner, KEY.toUpperCase()],
   ])("to %s is foreign and names its node", (_what, reader, key) => {
     expect(decodeSlot(bytes, reader, key)).toEqual({ kind: "foreign", node: "UserInfo" });
+  });
+
+  test.each([
+    ["first", "äö", "öö"],
+    ["last", "äö", "ää"],
+    ["only", "ä", "ö"],
+    ["last, after letters that are ASCII", "shop:user:ä", "shop:user:ö"],
+    ["last, which alone is ASCII", "äa", "äb"],
+  ])("that differs in a letter that is not ASCII, or beside one, is foreign: the %s", (_which, one, other) => {
+    expect(decodeSlot(encodeEntry(owner, one, entry), owner, one).kind).toBe("entry");
+    expect(decodeSlot(encodeEntry(owner, one, entry), owner, other).kind).toBe("foreign");
+    expect(decodeSlot(encodeEntry(createOwner(one, "v1", "shop"), KEY, entry), createOwner(other, "v1", "shop"), KEY).kind).toBe("foreign");
+  });
+
+  test("names its node to the letter, a byte order mark included", () => {
+    const bytesOfMarked = encodeEntry(createOwner("\uFEFFUserInfo", "v1", "shop"), KEY, entry);
+    expect(decodeSlot(bytesOfMarked, owner, KEY)).toEqual({ kind: "foreign", node: "\uFEFFUserInfo" });
   });
 
   test("is foreign for every other owner and key there is", () => {
@@ -139,7 +163,10 @@ describe("any bytes", () => {
     for (const at of [12, 20, 28]) expect(changed(at, 0x7f, 0xf8, 0, 0, 0, 0, 0, 1)).toEqual({ kind: "corrupt", reason: "no times" });
   });
 
-  test("above the cap of a payload are corrupt, and at the cap are not", () => {
+  test("above the cap of a payload, 16 MiB, are corrupt, and at the cap are not", () => {
+    expect(MAX_PAYLOAD_BYTES).toBe(16_777_216);
+    const above = encodeEntry(owner, KEY, { ...entry, payload: new Uint8Array(MAX_PAYLOAD_BYTES + 1) });
+    expect(decodeSlot(above, owner, KEY)).toEqual({ kind: "corrupt", reason: "payload too large" });
     for (const [length, kind] of [
       [MAX_PAYLOAD_BYTES, "entry"],
       [MAX_PAYLOAD_BYTES + 1, "corrupt"],

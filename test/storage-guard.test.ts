@@ -3,7 +3,8 @@
 import { describe, expect, test } from "vitest";
 import { isCacheError } from "../src/errors.ts";
 import { local } from "../src/local/local.ts";
-import { budgetOf, callWithin, guarded } from "../src/storage-guard.ts";
+import { budgetOf, callWithin, checkGuard, guarded, guardOf } from "../src/storage-guard.ts";
+import type { GuardOptions } from "../src/types.ts";
 import { fakeClock } from "./support/fake-clock.ts";
 import { counted, failure, isSettled, rig } from "./support/rig.ts";
 import { BROKEN, puppet, weakPuppet } from "./support/storages.ts";
@@ -214,4 +215,56 @@ describe("the error of a broken storage", () => {
     });
     expect(await cache.get(counted({ caches: FAR })("a"))).toBe("a#1");
   });
+});
+
+describe("the options of a guard", () => {
+  test.for([
+    ["no object", 5, "guard must be an object, got 5"],
+    ["null", null, "guard must be an object, got null"],
+    ["an unknown field", { retries: 1 }, "guard"],
+    ["a timeout of 0", { timeout: 0 }, "guard: timeout must be above 0, got 0"],
+    ["a breaker that is no object", { breaker: 5 }, "guard: breaker must be an object or false, got 5"],
+    ["a breaker of true", { breaker: true }, "guard: breaker must be an object or false, got true"],
+    ["an unknown field of the breaker", { breaker: { tries: 1 } }, "guard: breaker"],
+    ["no failures", { breaker: { failures: 0 } }, "guard: breaker.failures must be a whole number of at least 1, got 0"],
+    ["half a failure", { breaker: { failures: 1.5 } }, "guard: breaker.failures must be a whole number of at least 1, got 1.5"],
+    ["no cool-down", { breaker: { coolDown: 0 } }, "guard: breaker.coolDown must be above 0, got 0"],
+  ] as const)("are refused at once, in guarded() and for a cache: %s", ([, options, says]) => {
+    const given: GuardOptions = JSON.parse(JSON.stringify(options));
+    for (const make of [() => guarded(puppet(), given), () => checkGuard(given)]) {
+      expect(make).toThrow(TypeError);
+      expect(make).toThrow(says);
+    }
+  });
+
+  test("that are refused are not kept", () => {
+    const own = puppet();
+    expect(() => guarded(own, { timeout: 0 })).toThrow(TypeError);
+    expect(budgetOf(own, { timeout: 70 })).toBe(70);
+  });
+
+  test("left out are a second, 5 failures and 5 seconds", () => {
+    const rules = { timeoutMs: 1_000, breaker: { failures: 5, coolDownMs: 5_000 } };
+    for (const options of [undefined, {}, { timeout: undefined, breaker: undefined }, { breaker: {} }]) expect(guardOf(puppet(), options)).toEqual(rules);
+    expect(guardOf(puppet(), { breaker: false })).toEqual({ timeoutMs: 1_000, breaker: undefined });
+  });
+});
+
+test("a call is tried again if it failed within the time for that, to the millisecond, and once", async () => {
+  for (const [ms, calls] of [
+    [500, 2],
+    [501, 1],
+  ] as const) {
+    const clock = fakeClock();
+    let made = 0;
+    const run = async (): Promise<never> => {
+      made++;
+      if (made === 1) await new Promise<void>((resolve) => void clock.setTimeout(resolve, ms));
+      throw new Error(BROKEN);
+    };
+    const error = failure(callWithin(clock, 1_000, "far", "read", [], run, 500));
+    await clock.advance(600);
+    expect(isCacheError(await error, "ERR_STORAGE_READ")).toBe(true);
+    expect(made).toBe(calls);
+  }
 });

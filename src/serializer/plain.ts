@@ -1,6 +1,6 @@
 /**
  * Plain data: the values that a data format gives back equal. One walk refuses everything else before a format silently
- * changes it. It relies on the errors alone, and it encodes nothing.
+ * changes it. It relies on the errors and on `bounds.ts`, and it encodes nothing.
  *
  * Plain are null, booleans, strings, ordinary numbers, arrays without holes, and objects whose prototype is
  * `Object.prototype` or null. A property whose value is undefined is allowed: reading it gives undefined, whether a format
@@ -10,6 +10,7 @@
  */
 
 import { CacheError, isCacheError } from "../errors.ts";
+import { BUILT_IN_WEIGHT, type Budget, spend, weightOfKey } from "./bounds.ts";
 
 /** What one format carries beyond plain data, and what of plain data it cannot. */
 export interface PlainFormat {
@@ -19,15 +20,14 @@ export interface PlainFormat {
   carries(value: unknown): boolean;
   /** Whether it gives back an own key `__proto__`. */
   readonly carriesProtoKey: boolean;
+  /** Whether its decoder assigns properties one by one, so that holes before an index take memory. */
+  readonly weighsKeys?: boolean | undefined;
   /** Whether it gives back this text, as a value and as a key. Left out: every text. */
   readonly carriesText?: ((text: string) => boolean) | undefined;
 }
 
 /** How deep containers may stand in one another, in levels. Deeper data overflows the stacks of recursive formats. */
 export const MAX_DEPTH = 1_000;
-
-/** How many containers one value may have. Beyond it, shared references multiply and an encoder would write for minutes. */
-const MAX_CONTAINERS = 1 << 22;
 
 /** From this depth on a walk remembers where it is, to tell a cycle from honest depth. Shallow data pays nothing. */
 const WATCHED_DEPTH = 32;
@@ -38,7 +38,8 @@ interface Walk {
   readonly format: PlainFormat;
   /** Whether `for in` would also visit what somebody put on `Object.prototype`; asking each property costs half of a walk. */
   readonly polluted: boolean;
-  containers: number;
+  /** Overdrawn where shared references multiply, too: an encoder would write for minutes. */
+  readonly budget: Budget;
   /** The containers around the current one, from {@link WATCHED_DEPTH} inward. */
   trail: object[] | undefined;
 }
@@ -49,7 +50,7 @@ interface Walk {
  * @throws CacheError `ERR_SERIALIZE`, naming the kind of what cannot be carried and where it stands; never a value or a key.
  */
 export function assertPlain(value: unknown, format: PlainFormat): void {
-  const walk: Walk = { format, polluted: isPolluted(), containers: 0, trail: undefined };
+  const walk: Walk = { format, polluted: isPolluted(), budget: { spent: 0 }, trail: undefined };
   try {
     check(value, walk, "the value itself", 0);
   } catch (error) {
@@ -85,6 +86,7 @@ function check(value: unknown, walk: Walk, place: Place, depth: number): void {
     default:
   }
   if (!walk.format.carries(value)) throw refusal(kindOf(value), walk, place, depth);
+  if (typeof value === "object") charge(BUILT_IN_WEIGHT, walk, place, depth);
 }
 
 /** Walks a plain container; `false`, and nothing done, if it is another object. */
@@ -100,10 +102,14 @@ function enter(container: object, walk: Walk, place: Place, depth: number): bool
   return true;
 }
 
+/** Counts what the decoder will count. */
+function charge(weight: number, walk: Walk, place: Place, depth: number): void {
+  if (!spend(walk.budget, weight)) throw refusal("so many objects and arrays", walk, place, depth);
+}
+
 /** Counts a container, and refuses it where counting shows that the walk would not end. */
 function open(container: object, walk: Walk, place: Place, depth: number): void {
-  walk.containers += 1;
-  if (walk.containers > MAX_CONTAINERS) throw refusal("so many objects and arrays", walk, place, depth);
+  charge(1, walk, place, depth);
   if (depth >= WATCHED_DEPTH) watch(container, walk, place, depth);
 }
 
@@ -113,11 +119,12 @@ function checkElements(elements: readonly unknown[], walk: Walk, depth: number):
 }
 
 function checkProperties(container: PlainObject, walk: Walk, depth: number): void {
-  const { carriesProtoKey, carriesText } = walk.format;
+  const { carriesProtoKey, carriesText, weighsKeys } = walk.format;
   for (const key in container) {
     if (walk.polluted && !Object.hasOwn(container, key)) continue;
     if (key === "__proto__" && !carriesProtoKey) throw refusal("a key __proto__", walk, "in a property", depth);
     if (carriesText !== undefined && !carriesText(key)) throw refusal("this key", walk, "in a property", depth);
+    if (weighsKeys === true) charge(weightOfKey(key), walk, "in a property", depth);
     check(container[key], walk, "in a property", depth);
   }
 }

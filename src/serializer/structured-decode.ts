@@ -1,12 +1,14 @@
 /**
  * Reads values in the format of `structured-format.ts`. Any bytes give a value or a CacheError `ERR_ENTRY_CORRUPT`: nothing
  * is made whose bytes are not there, nothing recurses, no prototype is touched, and no code is made from data. It relies on
- * `byte-reader.ts` for the bounds: everything that is counted takes a byte at least, so that counts need no check of their own.
+ * `byte-reader.ts` for the bounds of the bytes: everything that is counted takes a byte at least, so that counts need no check
+ * of their own; and on `bounds.ts` for what a few bytes may ask for.
  *
  * @module
  */
 
 import { isCacheError } from "../errors.ts";
+import { BUILT_IN_WEIGHT, type Budget, crowd, ERROR_WEIGHT, indexOf, spend } from "./bounds.ts";
 import { byteReader, type ByteReader, corrupt } from "./byte-reader.ts";
 import { hasKeys } from "./plain.ts";
 import * as tag from "./structured-format.ts";
@@ -19,6 +21,7 @@ interface Decoding {
   readonly kinds: number[];
   /** Every property key met so far, in order. */
   readonly keys: string[];
+  readonly budget: Budget;
 }
 
 /**
@@ -28,7 +31,7 @@ interface Decoding {
  */
 export function decodeStructured(bytes: Uint8Array, decoder: TextDecoder): unknown {
   const input = byteReader(bytes, decoder);
-  const decoding: Decoding = { input, containers: [], kinds: [], keys: [] };
+  const decoding: Decoding = { input, containers: [], kinds: [], keys: [], budget: { spent: 0 } };
   try {
     if (input.byte() !== tag.VERSION) throw corrupt();
     const value = readValue(decoding);
@@ -76,10 +79,21 @@ function readPrimitive(kind: number, input: ByteReader): unknown {
   }
 }
 
+/** Bytes of a bigint that are turned into digits at once. */
+const DIGITS_AT_ONCE = 1_024;
+
+/** Bytes of a bigint that an ordinary number holds; text for each of millions would take long. */
+const EXACT_BYTES = 6;
+
 function readBigint(input: ByteReader): bigint {
   const bytes = input.raw(input.count());
-  const digits = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"));
-  return BigInt(`0x0${digits.join("")}`);
+  if (bytes.length <= EXACT_BYTES) return BigInt(bytes.reduce((number, byte) => number * 256 + byte, 0));
+  let digits = "";
+  // In pieces: a list of all digits would be ten times as large as the bytes.
+  for (let start = 0; start < bytes.length; start += DIGITS_AT_ONCE) {
+    digits += Array.from(bytes.subarray(start, start + DIGITS_AT_ONCE), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  }
+  return BigInt(`0x0${digits}`);
 }
 
 function readText({ input }: Decoding): string {
@@ -94,10 +108,16 @@ function readContainer(kind: number, decoding: Decoding): object {
     if (known === undefined) throw corrupt();
     return known;
   }
+  if (!spend(decoding.budget, weightOf(kind))) throw corrupt();
   const container = make(kind, decoding);
   decoding.containers.push(container);
   decoding.kinds.push(kind);
   return container;
+}
+
+function weightOf(kind: number): number {
+  if (kind === tag.ERROR) return ERROR_WEIGHT;
+  return kind > tag.SPARSE_ARRAY ? BUILT_IN_WEIGHT : 1;
 }
 
 /** A container, still empty if it has contents. */
@@ -167,16 +187,29 @@ function readContents(kind: number | undefined, container: object, decoding: Dec
   }
   if (kind === tag.SPARSE_ARRAY && Array.isArray(container)) return readSparse(container, decoding);
   if (kind === tag.ARRAY && Array.isArray(container)) return readValues(decoding, (value) => container.push(value));
-  if (container instanceof Set) return readValues(decoding, (value) => container.add(value));
+  const fits = crowd();
+  if (container instanceof Set) return readValues(decoding, (value) => container.add(checked(value, fits)));
   if (!(container instanceof Map)) return;
-  for (let rest = decoding.input.count(); rest > 0; rest -= 1) container.set(readValue(decoding), readValue(decoding));
+  for (let rest = decoding.input.count(); rest > 0; rest -= 1) container.set(checked(readValue(decoding), fits), readValue(decoding));
+}
+
+function checked(key: unknown, fits: (key: unknown) => boolean): unknown {
+  if (fits(key)) return key;
+  throw corrupt();
 }
 
 function readProperties(target: object, enumerable: boolean, decoding: Decoding): void {
   if (!hasKeys(target)) throw corrupt();
-  for (let rest = decoding.input.count(); rest > 0; rest -= 1) {
+  const count = decoding.input.count();
+  let table = Array.isArray(target);
+  for (let done = 0; done < count; done += 1) {
     const key = readKey(decoding);
     const value = readValue(decoding);
+    if (!table && indexOf(key) > SHORT_GAP + done * 2) {
+      makeTable(target);
+      Reflect.deleteProperty(target, FAR);
+      table = true;
+    }
     if (enumerable && key !== "__proto__" && key !== "length") target[key] = value;
     // Assignment is faster, but would change the prototype of an object and the memory of an array, and make `message` visible.
     else Object.defineProperty(target, key, { value, enumerable, writable: true, configurable: true });
@@ -195,16 +228,23 @@ function readValues(decoding: Decoding, add: (value: unknown) => unknown): void 
   for (let rest = decoding.input.count(); rest > 0; rest -= 1) add(readValue(decoding));
 }
 
-/** Longest stretch of holes for which an engine may allocate memory when the length of an array is set. */
-const SHORT_GAP = 1_024;
+/** Longest stretch of holes for which an engine may reserve memory. */
+const SHORT_GAP = 16;
+
+/** The last index that there is. */
+const FAR = 2 ** 32 - 2;
+
+/** A far element makes engines keep elements as a table, where holes cost nothing; a near one, or a mere length, is reserved. */
+function makeTable(target: object): void {
+  Reflect.set(target, FAR, undefined);
+}
 
 function readSparse(array: unknown[], decoding: Decoding): void {
   const length = decoding.input.count();
+  if (length >= 2 ** 32) throw corrupt();
+  if (length > SHORT_GAP) makeTable(array);
+  array.length = length;
   readProperties(array, true, decoding);
-  if (length < array.length || length >= 2 ** 32) throw corrupt();
-  if (length - array.length > SHORT_GAP) {
-    // A far element makes engines keep the array as a table, where holes cost nothing; a mere length would be allocated.
-    array[length - 1] = undefined;
-    Reflect.deleteProperty(array, length - 1);
-  } else array.length = length;
+  // An element from there on has moved it.
+  if (array.length !== length) throw corrupt();
 }

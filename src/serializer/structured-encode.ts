@@ -6,6 +6,7 @@
  */
 
 import { CacheError, isCacheError } from "../errors.ts";
+import { BUILT_IN_WEIGHT, type Budget, crowd, ERROR_WEIGHT, spend } from "./bounds.ts";
 import { type ByteWriter, byteWriter } from "./byte-writer.ts";
 import { brandOf, hasKeys, isPlainArray, isPlainObject, kindOf, type PlainObject } from "./plain.ts";
 import * as tag from "./structured-format.ts";
@@ -19,6 +20,7 @@ interface Encoding {
   readonly contents: (() => void)[];
   /** The number of each property key written so far, from 1. */
   readonly keys: Map<string, number>;
+  readonly budget: Budget;
   /** Where the values being written stand, for errors. */
   place: string;
 }
@@ -29,7 +31,7 @@ interface Encoding {
  * @throws CacheError `ERR_SERIALIZE`, naming the kind of what cannot be carried and where it stands; never a value or a key.
  */
 export function encodeStructured(value: unknown, encoder: TextEncoder): Uint8Array {
-  const encoding: Encoding = { out: byteWriter(), encoder, numbers: new Map(), contents: [], keys: new Map(), place: "the value itself" };
+  const encoding: Encoding = { out: byteWriter(), encoder, numbers: new Map(), contents: [], keys: new Map(), budget: { spent: 0 }, place: "the value itself" };
   try {
     encoding.out.byte(tag.VERSION);
     writeValue(value, encoding);
@@ -98,12 +100,20 @@ function writeObject(value: object, encoding: Encoding): void {
     return out.count(known);
   }
   numbers.set(value, numbers.size);
+  charge(1, encoding);
   if (isPlainArray(value)) return writeArray(value, encoding);
   if (isPlainObject(value)) return writePlainObject(value, encoding);
+  charge(BUILT_IN_WEIGHT - 1, encoding);
   if (ArrayBuffer.isView(value)) return writeView(value, encoding);
   const write = BUILT_INS.get(brandOf(value));
+  if (write === writeError) charge(ERROR_WEIGHT - BUILT_IN_WEIGHT, encoding);
   if (write === undefined || (write !== writeError && prototypesOf(value) !== 2)) throw refusal(kindOf(value), encoding);
   write(value, encoding);
+}
+
+/** Counts what the decoder will count. */
+function charge(weight: number, encoding: Encoding): void {
+  if (!spend(encoding.budget, weight)) throw refusal("so many objects and arrays", encoding);
 }
 
 /** How long the prototype chain is: one more than that of a built-in class for the subclasses of it, in every realm. */
@@ -179,7 +189,11 @@ function writeValues(values: readonly unknown[], encoding: Encoding): void {
 
 function writeMap(value: object, encoding: Encoding): void {
   const flat: unknown[] = [];
-  Map.prototype.forEach.call(value, (item: unknown, key: unknown) => flat.push(key, item));
+  const fits = crowd();
+  Map.prototype.forEach.call(value, (item: unknown, key: unknown) => {
+    checkKey(key, fits, encoding);
+    flat.push(key, item);
+  });
   encoding.out.byte(tag.MAP);
   later("in a Map", encoding, () => {
     encoding.out.count(flat.length / 2);
@@ -187,9 +201,17 @@ function writeMap(value: object, encoding: Encoding): void {
   });
 }
 
+function checkKey(key: unknown, fits: (key: unknown) => boolean, encoding: Encoding): void {
+  if (!fits(key)) throw refusal("a Map or Set of so many bigints that differ above their lowest 64 bits alone", encoding);
+}
+
 function writeSet(value: object, encoding: Encoding): void {
   const members: unknown[] = [];
-  Set.prototype.forEach.call(value, (member: unknown) => members.push(member));
+  const fits = crowd();
+  Set.prototype.forEach.call(value, (member: unknown) => {
+    checkKey(member, fits, encoding);
+    members.push(member);
+  });
   encoding.out.byte(tag.SET);
   later("in a Set", encoding, () => writeValues(members, encoding));
 }

@@ -54,11 +54,6 @@ export async function decodeHostile(serializer: Serializer, bytes: Uint8Array): 
   }
 }
 
-/** What hangs on `Object.prototype`, to see that a decoder left it alone. */
-export function prototypeKeys(): string {
-  return JSON.stringify([Reflect.ownKeys(Object.prototype), Reflect.ownKeys(Array.prototype)].map((keys) => keys.map(String)));
-}
-
 /** An object inside an object, and so on. */
 export function nest(levels: number, wrap: (inner: unknown) => unknown): unknown {
   let value: unknown = null;
@@ -78,3 +73,4 @@ export async function refusalOf(serializer: Serializer, value: unknown): Promise
 }
 
 export { PLAIN } from "./plain-values.ts";
+export { prototypeKeys } from "./prototypes.ts";
