@@ -1,25 +1,47 @@
 /**
- * Puts the figures of bench/results.md into README.md, between the markers; with `--check` it only says whether they are the
- * same. So no figure in the README is typed by hand. Run it after a benchmark with `--write`.
+ * Puts the figures of bench/results.md into README.md and docs/choosing-a-chain.md, between the markers; with `--check` it only
+ * says whether they are the same. So no figure there is typed by hand. Run it after a benchmark with `--write`.
  *
  * @module
  */
 import { writeFileSync } from "node:fs";
 import { finish, root, textOf } from "./lib/tools.mjs";
 
-const BEGIN = "<!-- begin measured -->";
-const END = "<!-- end measured -->";
-
 const results = textOf("bench/results.md");
-const readme = textOf("README.md");
-const table = `${BEGIN}\n\n${measured()}\n\n${END}`;
-const next = `${readme.slice(0, readme.indexOf(BEGIN))}${table}${readme.slice(readme.indexOf(END) + END.length)}`;
+/** Each file, the name of its markers, and what stands between them. */
+const TARGETS = [
+  { file: "README.md", marker: "measured", text: measured() },
+  { file: "docs/choosing-a-chain.md", marker: "fleet", text: fleet() },
+];
+const stale = TARGETS.map(({ file, marker, text }) => ({ file, before: textOf(file), after: replaced(textOf(file), marker, text) })).filter(
+  ({ before, after }) => before !== after,
+);
 if (process.argv.includes("--check")) {
   finish(
-    next === readme ? [] : ["README.md: figures differ from bench/results.md; run node scripts/readme-results.mjs"],
+    stale.map(({ file }) => `${file}: figures differ from bench/results.md; run node scripts/readme-results.mjs`),
     "readme: figures are those of bench/results.md",
   );
-} else writeFileSync(`${root}README.md`, next);
+} else for (const { file, after } of stale) writeFileSync(root + file, after);
+
+function replaced(text, marker, body) {
+  const [begin, end] = [`<!-- begin ${marker} -->`, `<!-- end ${marker} -->`];
+  return `${text.slice(0, text.indexOf(begin))}${begin}\n\n${body}\n\n${text.slice(text.indexOf(end))}`;
+}
+
+/** The assumptions, and the table of a fleet of a hundred. */
+function fleet() {
+  const section = part("<!-- begin fleet -->", "<!-- end fleet -->");
+  const assumptions = section.split("\n").filter((line) => /^- (traffic|isolates|assumed|prices)/.test(line));
+  const from = section.indexOf("### 100 isolates");
+  const table = section.slice(from).split("\n").slice(2);
+  const rows = table.slice(
+    0,
+    table.findIndex((line) => !line.startsWith("|")),
+  );
+  const title =
+    "A hundred isolates; the other fleets are in [bench/results.md](../bench/results.md). An operation is what is billed; a stale answer is one whose row had changed before the get began.";
+  return [title, "", ...rows, "", ...assumptions].join("\n");
+}
 
 function measured() {
   const section = part("<!-- begin trace -->", "<!-- end trace -->");

@@ -7,7 +7,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -29,6 +29,9 @@ if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
   npm("rebuild", ...SCRIPTED, "--ignore-scripts=false", "--loglevel=error");
   writeFileSync(stamp, wanted);
 }
+
+// `bench/` has a package.json of its own, for its peers; from there a package cannot name the one around it without this link.
+if (!existsSync(`${root}node_modules/cacheme`)) symlinkSync("..", `${root}node_modules/cacheme`, "junction");
 
 function npm(...args) {
   const { status, stdout, stderr, error } = spawnSync("npm", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });

@@ -9,6 +9,9 @@ import { BATCH_SIZE, BATCH_ZIPF, LOAD_MS, SINGLE_ZIPF } from "./variants.ts";
 import type { Variant } from "./variants.ts";
 import { drawBatches, drawStream, seededRandom, zipf } from "./zipf.ts";
 
+/** What of a variant is measured. */
+export type Workload = Pick<Variant, "calls" | "batch" | "workers">;
+
 /** What one run gave; times of the client process alone. */
 export interface Measure {
   /** From the first call to the last answer, in s. */
@@ -31,8 +34,8 @@ export interface Measure {
   readonly reports: Readonly<Record<string, number>>;
 }
 
-/** Runs a variant; `create` makes the contestant from the counted load. */
-export async function measure(variant: Variant, seed: number, create: (load: Load) => Contestant): Promise<Measure> {
+/** Runs a workload; `create` makes the contestant from the counted load. */
+export async function measure(variant: Workload, seed: number, create: (load: Load) => Contestant | Promise<Contestant>): Promise<Measure> {
   const { calls, batch, workers } = variant;
   const random = seededRandom(seed);
   const stream = batch === 1 ? drawStream(calls, zipf(random, SINGLE_ZIPF)) : drawBatches(calls, BATCH_SIZE, zipf(random, BATCH_ZIPF));
@@ -43,7 +46,7 @@ export async function measure(variant: Variant, seed: number, create: (load: Loa
   let failed = 0;
   let firstError: unknown;
   let next = 0;
-  const contestant = create((uid) => {
+  const contestant = await create((uid) => {
     loads++;
     return new Promise((resolve) => setTimeout(resolve, LOAD_MS, { uid }));
   });

@@ -96,7 +96,7 @@ export function createReference(client: Redis, capacity: number, load: Load): Co
 }
 
 /** A Map of at most `capacity` rows; a hit sets a bit, and the hand takes the first row it meets without one. */
-function clock(capacity: number): { get(key: string): Row | undefined; set(key: string, row: Row): void } {
+export function clock(capacity: number): { get(key: string): Row | undefined; set(key: string, row: Row): void } {
   const places = new Map<string, number>();
   const keys: string[] = [];
   const rows: Row[] = [];

@@ -22,10 +22,13 @@ await client.connect();
 const create = await factory(job.variant);
 const result = await measure(job.variant, job.seed, (load) => create(client, job.variant.local, load));
 client.disconnect();
-process.stdout.write(JSON.stringify(result));
+// Some libraries leave a connection or a timer of their own.
+process.stdout.write(JSON.stringify(result), () => process.exit());
 
-async function factory({ contestant }: Variant): Promise<(client: Redis, capacity: number, load: Load) => Contestant> {
+async function factory({ contestant }: Variant): Promise<(client: Redis, capacity: number, load: Load) => Contestant | Promise<Contestant>> {
   // Imported on demand: the reference runs without a built package and pays for none of it.
   if (contestant === "reference") return (await import("./reference.ts")).createReference;
-  return (await import("./cacheme.ts")).createCacheme;
+  if (contestant === "cacheme") return (await import("./cacheme.ts")).createCacheme;
+  const { createRedisPeer } = await import("./redis-peers.ts");
+  return (connection, capacity, load) => createRedisPeer(contestant, connection, capacity, load);
 }

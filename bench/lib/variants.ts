@@ -5,9 +5,10 @@
  *
  * @module
  */
+import type { RedisPeerName } from "./redis-peers.ts";
 
 /** Who answers the requests. */
-export type ContestantName = "cacheme" | "reference";
+export type ContestantName = "cacheme" | "reference" | RedisPeerName;
 
 /** One run, in a process of its own. */
 export interface Variant {
