@@ -12,6 +12,7 @@ export type { Duration } from "./duration.ts";
 export { CacheError, isCacheError } from "./errors.ts";
 export type { CacheErrorCode } from "./errors.ts";
 export type { CacheEvent, NotReadyReason, NotStoredReason } from "./events.ts";
+export { adaptive } from "./local/adaptive.ts";
 export { local } from "./local/local.ts";
 export type { LocalOptions, LocalStorage } from "./local/local.ts";
 export type { LocalSpace, LocalTier } from "./local/local-tier.ts";

@@ -38,6 +38,17 @@ export async function peer<Module>(name: string): Promise<Module> {
   }
 }
 
+/** The exports of a peer, whatever they are, or `undefined` if it is not installed. */
+export async function optionalPeer(name: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+  try {
+    const exports: unknown = await import(name);
+    return typeof exports === "object" && exports !== null ? { ...exports } : undefined;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND") return undefined;
+    throw error;
+  }
+}
+
 /** `lru-cache 11.5.3`, by its package.json, which a package may not export. */
 export function versionOf(name: string): string {
   const paths = createRequire(import.meta.url).resolve.paths(name) ?? [];

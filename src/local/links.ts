@@ -6,13 +6,7 @@
  * @module
  */
 
-/** Slot numbers below this one belong to no entry: they are the ends of a policy's lists. */
-export const FIRST_SLOT = 4;
-
-/** A cell of an integer array. Every index used here is in range; the fallback only satisfies the type. */
-export function at(cells: Int32Array, index: number): number {
-  return cells[index] ?? 0;
-}
+import { at, FIRST_SLOT, resized } from "./cells.ts";
 
 /**
  * Lists numbered 0 to 3, each with a front (newest) and a back (oldest).
@@ -29,9 +23,19 @@ export class Links {
     this.clear();
   }
 
-  grow(capacity: number): void {
-    this.prev = enlarged(this.prev, capacity);
-    this.next = enlarged(this.next, capacity);
+  resize(capacity: number): void {
+    this.prev = resized(this.prev, new Int32Array(capacity));
+    this.next = resized(this.next, new Int32Array(capacity));
+  }
+
+  /** Puts a slot that is in no list in the place of one that is. */
+  move(from: number, to: number): void {
+    const before = at(this.prev, from);
+    const after = at(this.next, from);
+    this.prev[to] = before;
+    this.next[to] = after;
+    this.next[before] = to;
+    this.prev[after] = to;
   }
 
   /** The oldest slot of a list; the list's own number if it is empty. */
@@ -72,11 +76,4 @@ export class Links {
       this.next[list] = list;
     }
   }
-}
-
-/** A longer copy of an integer array. */
-export function enlarged(cells: Int32Array<ArrayBuffer>, capacity: number): Int32Array<ArrayBuffer> {
-  const longer = new Int32Array(capacity);
-  longer.set(cells);
-  return longer;
 }

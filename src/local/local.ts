@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { runtime } from "#runtime";
 import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
 import type { Duration } from "../duration.ts";
@@ -23,8 +24,8 @@ const LARGEST_MAX_ENTRIES = 2 ** 24;
 /** Options of {@link local}. */
 export interface LocalOptions<Value = unknown> {
   /**
-   * Which entry goes when the tier is full. `"w-tinylfu"` keeps what is asked for often and resists scans, `"lru"` keeps
-   * what was asked for last. Default: `"w-tinylfu"`.
+   * Which entry goes when the tier is full. `"w-tinylfu"` keeps what is asked for often, resists scans and adapts; `"lru"`
+   * keeps what was asked for last; `adaptive()` finds out which of several orders hits most. Default: `"w-tinylfu"`.
    */
   readonly policy?: "w-tinylfu" | "lru" | EvictionPolicy | undefined;
   /** Most entries, 1 to 2^24. Memory grows with use, it is not reserved. Default: 10,000. */
@@ -81,24 +82,26 @@ export interface LocalStorage<Value = unknown> extends LocalTier {
  */
 export function local<Value = unknown>(options: LocalOptions<Value> = {}): LocalStorage<Value> {
   if (typeof options !== "object" || options === null) throw new TypeError(`options must be an object, got ${describe(options)}`);
-  const { maxEntries = DEFAULT_MAX_ENTRIES, maxBytes, clock = systemClock } = options;
+  const { maxEntries = DEFAULT_MAX_ENTRIES, maxBytes, clock } = options;
   const policy = policyOf(options.policy);
   checkWhole("maxEntries", maxEntries, LARGEST_MAX_ENTRIES);
   if (maxBytes !== undefined) checkWhole("maxBytes", maxBytes, Number.MAX_SAFE_INTEGER);
   if (options.weigh !== undefined && typeof options.weigh !== "function") throw new TypeError(`weigh must be a function, got ${describe(options.weigh)}`);
   if (maxBytes !== undefined && options.weigh === undefined) throw new TypeError(`maxBytes needs weigh, got maxBytes ${maxBytes} alone`);
-  if (typeof clock !== "object" || clock === null) throw new TypeError(`clock must be an object with a monotonic function, got ${describe(clock)}`);
+  if (clock !== undefined && (typeof clock !== "object" || clock === null))
+    throw new TypeError(`clock must be an object with a monotonic function, got ${describe(clock)}`);
   // What a tier holds is for its owner to say; nodes that share it store values of other types, which `weigh` has to expect.
   const weigh = options.weigh as ((value: unknown, key: string) => number) | undefined;
   return storage<Value>(new Slots({ maxEntries, maxBytes: maxBytes ?? Number.POSITIVE_INFINITY, weigh }, policy), clock);
 }
 
-function storage<Value>(slots: Slots, clock: Partial<Clock>): LocalStorage<Value> {
+function storage<Value>(slots: Slots, clock: Partial<Clock> | undefined): LocalStorage<Value> {
   const own = slots.space<Value>();
-  const monotonic = () => (clock.monotonic === undefined ? systemClock.monotonic() : clock.monotonic());
-  // Reading the clock costs more than a hit: it is left alone until something of this space can expire.
+  const exact = () => (clock?.monotonic === undefined ? systemClock.monotonic() : clock.monotonic());
+  const ofTheTurn = (clock?.monotonic === undefined ? runtime.turnTime : undefined) ?? exact;
+  // Reading the clock costs more than a hit: it is left alone until something of this space can expire, and then read once a turn.
   let timed = false;
-  const now = () => (timed ? monotonic() : Number.NEGATIVE_INFINITY);
+  const now = () => (timed ? ofTheTurn() : Number.NEGATIVE_INFINITY);
   return {
     kind: "local",
     space: (unwrap) => slots.space(unwrap),
@@ -113,9 +116,10 @@ function storage<Value>(slots: Slots, clock: Partial<Clock>): LocalStorage<Value
     set: (key, value, ttl = null) => {
       if (typeof key !== "string") throw new TypeError(`key must be a string, got ${describe(key)}`);
       const ttlMs = toMs(ttl, "ttl");
-      timed ||= ttlMs !== null;
-      const setAt = monotonic();
-      return own.set(key, value, ttlMs === null ? Number.POSITIVE_INFINITY : setAt + ttlMs, setAt);
+      if (ttlMs === null) return own.set(key, value, Number.POSITIVE_INFINITY, now());
+      timed = true;
+      const setAt = exact();
+      return own.set(key, value, setAt + ttlMs, setAt);
     },
     delete: (key) => own.delete(key),
     has: (key) => own.has(key, now()),

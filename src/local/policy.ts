@@ -22,8 +22,8 @@ export interface Room {
  * Invariant: it knows exactly the slots that the store holds.
  */
 export interface Eviction {
-  /** Makes its arrays fit slot numbers below `capacity`; called before the first such slot is used. */
-  grow(capacity: number): void;
+  /** Makes its arrays fit slot numbers below `capacity`, of which none from there on is held; called before the first such slot is used. */
+  resize(capacity: number): void;
   /** An entry came in. `seed` tells equal keys of different spaces apart, for policies that hash keys. */
   add(slot: number, key: string, seed: number): void;
   /** An entry was read or overwritten. This is on the path of every hit. */
@@ -32,6 +32,11 @@ export interface Eviction {
   remove(slot: number): void;
   /** Which entry to give up; the store is not empty. The store then calls `remove` for it. */
   victim(now: number): number;
+  /**
+   * An entry is in slot `to` from now on, which was free; `from` is free. A store that has become almost empty moves its
+   * entries together in this way, in rising order, and then calls `resize` with less. It does not if the method is missing.
+   */
+  move?(from: number, to: number): void;
   /** Forgets everything and gives its memory back. */
   clear(): void;
 }

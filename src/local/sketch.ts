@@ -9,8 +9,7 @@
 /** The largest count. */
 export const MAX_COUNT = 15;
 
-const ROWS = 4;
-/** A block is 16 words of 32 bits; a row has 4 of them, which hold 32 counters. */
+/** A block is 16 words of 32 bits: 4 rows of 4 words, which hold 32 counters each. */
 const BLOCK_WORDS = 16;
 const KEYS_PER_BLOCK = 8;
 const MIN_CAPACITY = 64;
@@ -44,38 +43,37 @@ export class Sketch {
 
   /** Raises a key's counters by `count`, at most to 15. */
   add(hash: number, count: number): void {
-    const table = this.table;
     const base = (hash & this.blockMask) * BLOCK_WORDS;
     const lanes = lanesOf(hash);
-    for (let row = 0; row < ROWS; row++) {
-      // Of the row's 8 bits, two choose the word and three the counter in it; a counter is 4 bits, so those three are taken in place.
-      const lane = lanes >>> (row * 8);
-      const index = base + row * 4 + (lane & 3);
-      const shift = lane & 28;
-      const word = table[index] ?? 0;
-      const raise = Math.min(count, MAX_COUNT - ((word >>> shift) & MAX_COUNT));
-      table[index] = (word + (raise << shift)) | 0;
-    }
+    // Of the row's 8 bits, two choose the word and three the counter in it; a counter is 4 bits, so those three are taken in place.
+    this.raise(base + (lanes & 3), lanes & 28, count);
+    this.raise(base + 4 + ((lanes >>> 8) & 3), (lanes >>> 8) & 28, count);
+    this.raise(base + 8 + ((lanes >>> 16) & 3), (lanes >>> 16) & 28, count);
+    this.raise(base + 12 + ((lanes >>> 24) & 3), (lanes >>> 24) & 28, count);
   }
 
   /** The estimated count, 0 to 15. */
   frequency(hash: number): number {
-    const table = this.table;
+    const { table } = this;
     const base = (hash & this.blockMask) * BLOCK_WORDS;
     const lanes = lanesOf(hash);
-    let least = MAX_COUNT;
-    for (let row = 0; row < ROWS; row++) {
-      const lane = lanes >>> (row * 8);
-      const word = table[base + row * 4 + (lane & 3)] ?? 0;
-      least = Math.min(least, (word >>> (lane & 28)) & MAX_COUNT);
-    }
-    return least;
+    const first = ((table[base + (lanes & 3)] ?? 0) >>> (lanes & 28)) & MAX_COUNT;
+    const second = ((table[base + 4 + ((lanes >>> 8) & 3)] ?? 0) >>> ((lanes >>> 8) & 28)) & MAX_COUNT;
+    const third = ((table[base + 8 + ((lanes >>> 16) & 3)] ?? 0) >>> ((lanes >>> 16) & 28)) & MAX_COUNT;
+    const fourth = ((table[base + 12 + ((lanes >>> 24) & 3)] ?? 0) >>> ((lanes >>> 24) & 28)) & MAX_COUNT;
+    return Math.min(first, second, third, fourth);
   }
 
   /** Halves every count, rounding down. It walks the whole table. */
   halve(): void {
     const table = this.table;
     for (let index = 0; index < table.length; index++) table[index] = ((table[index] ?? 0) >>> 1) & 0x77777777;
+  }
+
+  private raise(index: number, shift: number, count: number): void {
+    const word = this.table[index] ?? 0;
+    const raise = Math.min(count, MAX_COUNT - ((word >>> shift) & MAX_COUNT));
+    this.table[index] = (word + (raise << shift)) | 0;
   }
 }
 

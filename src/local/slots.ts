@@ -7,11 +7,16 @@
  * @module
  */
 import type { LocalSpace } from "./local-tier.ts";
-import { FIRST_SLOT } from "./links.ts";
+import { FIRST_SLOT, resized } from "./cells.ts";
 import type { Eviction, EvictionPolicy, Room } from "./policy.ts";
 import { scramble } from "./string-hash.ts";
 
 const FIRST_CAPACITY = 32;
+/** A store of which less than one slot in 8 is still held moves together and gives memory back, unless it is this small anyway. */
+const SPARSE = 8;
+const WORTH_RELEASING = 1024;
+/** Spaces that hold entries are numbered; so many numbers fit the narrow array. */
+const NARROW_NUMBERS = 2 ** 8;
 
 /** How a store is bounded. */
 export interface Bounds {
@@ -25,8 +30,9 @@ export interface Bounds {
 /**
  * A bounded store that several spaces share.
  *
- * Invariant: a slot is either held (its `homes` entry is the `Map` that leads to it), on the free list, or at `top` or above.
+ * Invariant: a slot is either held (`owners[homes[slot]]` is the space whose index leads to it), on the free list, or at `top` or above.
  * Invariant: `size` counts the held slots, `bytes` is the sum of their weights, and neither exceeds its bound between calls.
+ * Invariant: a space is in `owners`, at its own number, exactly while it holds an entry: an empty one costs nothing here.
  */
 export class Slots implements Room {
   readonly maxEntries: number;
@@ -37,7 +43,9 @@ export class Slots implements Room {
   bytes = 0;
   keys: string[] = [];
   values: unknown[] = [];
-  homes: (Map<string, number> | undefined)[] = [];
+  /** The number of the space that a held slot belongs to: one byte for each entry where a reference would be eight. */
+  homes: Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer> = new Uint8Array(0);
+  owners: (Owner | undefined)[] = [];
   deadlines: Float64Array<ArrayBuffer> = new Float64Array(0);
   /** Empty while nothing is weighed. */
   weights: Float64Array<ArrayBuffer> = new Float64Array(0);
@@ -46,6 +54,7 @@ export class Slots implements Room {
   top: number = FIRST_SLOT;
   private capacity = 0;
   private spaces = 0;
+  private freeNumbers: number[] = [];
 
   constructor(bounds: Bounds, policy: EvictionPolicy) {
     this.maxEntries = bounds.maxEntries;
@@ -68,20 +77,21 @@ export class Slots implements Room {
     return this.weights[slot] ?? 0;
   }
 
-  /** Fills a slot with a new entry, evicting others until it fits. The key is not in `home`, and the weight fits an empty store. */
-  insert(home: Map<string, number>, seed: number, key: string, value: unknown, deadline: number, weight: number, now: number): void {
+  /** Fills a slot with a new entry, evicting others until it fits. The owner does not hold the key, and the weight fits an empty store. */
+  insert(owner: Owner, key: string, value: unknown, deadline: number, weight: number, now: number): void {
     while (this.size >= this.maxEntries || this.bytes + weight > this.maxBytes) this.drop(this.policy.victim(now));
     if (this.free.length === 0 && this.top >= this.capacity) this.grow();
+    if (owner.number < 0) this.enlist(owner);
     const slot = this.free.pop() ?? this.top++;
-    home.set(key, slot);
+    owner.index.set(key, slot);
     this.keys[slot] = key;
     this.values[slot] = value;
-    this.homes[slot] = home;
+    this.homes[slot] = owner.number;
     this.deadlines[slot] = deadline;
     if (this.weigh !== undefined) this.weights[slot] = weight;
     this.size++;
     this.bytes += weight;
-    this.policy.add(slot, key, seed);
+    this.policy.add(slot, key, owner.seed);
   }
 
   /** Overwrites an entry in its slot; the caller has checked that the new weight fits. */
@@ -95,21 +105,42 @@ export class Slots implements Room {
 
   /** Removes an entry: out of its space's `Map`, out of the policy, and its value out of memory. */
   drop(slot: number): void {
-    this.homes[slot]?.delete(this.keys[slot] ?? "");
+    const owner = this.owners[this.homes[slot] ?? 0];
+    if (owner !== undefined) {
+      owner.index.delete(this.keys[slot] ?? "");
+      if (owner.index.size === 0) this.dismiss(owner);
+    }
     this.policy.remove(slot);
     this.size--;
     this.bytes -= this.weightOf(slot);
     this.keys[slot] = "";
     this.values[slot] = undefined;
-    this.homes[slot] = undefined;
     this.free.push(slot);
+    if (this.top > WORTH_RELEASING && this.size * SPARSE < this.top) this.pack();
   }
 
   /** Drops every entry of every space and gives the arrays back. */
   clear(): void {
-    for (const home of this.homes) home?.clear();
+    for (const owner of this.owners) {
+      owner?.index.clear();
+      if (owner !== undefined) owner.number = -1;
+    }
     this.policy.clear();
     this.reset();
+  }
+
+  /** Gives a space a number, with its first entry. */
+  private enlist(owner: Owner): void {
+    owner.number = this.freeNumbers.pop() ?? this.owners.length;
+    this.owners[owner.number] = owner;
+    if (owner.number >= NARROW_NUMBERS && this.homes instanceof Uint8Array) this.homes = Uint32Array.from(this.homes);
+  }
+
+  /** Takes a space's number back, with its last entry. */
+  private dismiss(owner: Owner): void {
+    this.owners[owner.number] = undefined;
+    this.freeNumbers.push(owner.number);
+    owner.number = -1;
   }
 
   private reset(): void {
@@ -118,33 +149,82 @@ export class Slots implements Room {
     this.top = FIRST_SLOT;
     this.capacity = 0;
     this.free = [];
-    // The places below FIRST_SLOT are filled too: arrays without holes are read faster.
-    this.keys = Array.from({ length: FIRST_SLOT }, () => "");
-    this.values = Array.from({ length: FIRST_SLOT }, () => undefined);
-    this.homes = Array.from({ length: FIRST_SLOT }, () => undefined);
+    this.keys = [];
+    this.values = [];
+    this.homes = new Uint8Array(0);
+    this.owners = [];
+    this.freeNumbers = [];
     this.deadlines = new Float64Array(0);
     this.weights = new Float64Array(0);
   }
 
-  /** Doubles the arrays. The plain ones grow by themselves, since slots are first used in order. */
+  /** Doubles the arrays. */
   private grow(): void {
-    const capacity = Math.min(Math.max(this.capacity * 2, FIRST_CAPACITY), this.maxEntries + FIRST_SLOT);
-    this.policy.grow(capacity);
-    this.deadlines = longer(this.deadlines, capacity);
-    if (this.weigh !== undefined) this.weights = longer(this.weights, capacity);
+    this.resize(Math.min(Math.max(this.capacity * 2, FIRST_CAPACITY), this.maxEntries + FIRST_SLOT));
+  }
+
+  /** Moves what is held to the lowest slots and gives the rest of the arrays back. It is paid for by the entries that left. */
+  private pack(): void {
+    const { policy, top } = this;
+    if (policy.move === undefined) return;
+    const isFree = new Uint8Array(top);
+    for (const slot of this.free) isFree[slot] = 1;
+    this.free = [];
+    this.top = FIRST_SLOT;
+    for (let slot = FIRST_SLOT; slot < top; slot++) {
+      if (isFree[slot] === 1) continue;
+      const to = this.top++;
+      if (to === slot) continue;
+      const key = this.keys[slot] ?? "";
+      this.keys[to] = key;
+      this.values[to] = this.values[slot];
+      this.homes[to] = this.homes[slot] ?? 0;
+      this.deadlines[to] = this.deadlines[slot] ?? 0;
+      if (this.weigh !== undefined) this.weights[to] = this.weightOf(slot);
+      this.owners[this.homes[to] ?? 0]?.index.set(key, to);
+      policy.move(slot, to);
+    }
+    this.resize(Math.min(Math.max(this.top * 2, FIRST_CAPACITY), this.capacity));
+    this.keys.fill("", this.top);
+    this.values.fill(undefined, this.top);
+  }
+
+  private resize(capacity: number): void {
+    this.policy.resize(capacity);
+    this.deadlines = resized(this.deadlines, new Float64Array(capacity));
+    if (this.weigh !== undefined) this.weights = resized(this.weights, new Float64Array(capacity));
+    this.homes = this.homes instanceof Uint8Array ? resized(this.homes, new Uint8Array(capacity)) : resized(this.homes, new Uint32Array(capacity));
+    // Left to itself, an array that is appended to reserves half of its length in advance. Holes would be read more slowly.
+    const before = this.keys.length;
+    this.keys.length = capacity;
+    this.values.length = capacity;
+    if (capacity > before) {
+      this.keys.fill("", before);
+      this.values.fill(undefined, before);
+    }
     this.capacity = capacity;
   }
+}
+
+/** What the store knows of a space. */
+export interface Owner {
+  readonly index: Map<string, number>;
+  /** Tells equal keys of different spaces apart where keys are hashed. */
+  readonly seed: number;
+  /** Its place in `owners`; -1 while it holds nothing. */
+  number: number;
 }
 
 /**
  * One owner's view of a store. A hit is one `Map` look-up, one comparison and the policy's touch.
  *
- * Invariant: every slot in `index` is held, and its `homes` entry is `index`.
+ * Invariant: every slot in `index` is held, and its `homes` entry is `number`.
  */
-export class Space<Value> implements LocalSpace<Value> {
+export class Space<Value> implements LocalSpace<Value>, Owner {
   readonly index: Map<string, number> = new Map();
+  readonly seed: number;
+  number = -1;
   private readonly slots: Slots;
-  private readonly seed: number;
   private readonly unwrap: ((value: Value) => unknown) | undefined;
 
   constructor(slots: Slots, seed: number, unwrap: ((value: Value) => unknown) | undefined) {
@@ -190,7 +270,7 @@ export class Space<Value> implements LocalSpace<Value> {
     }
     // An entry that outgrew its place comes in anew, so that making room cannot pick the entry that is being written.
     if (slot !== undefined) slots.drop(slot);
-    if (storable) slots.insert(this.index, this.seed, key, value, deadline, weight, now);
+    if (storable) slots.insert(this, key, value, deadline, weight, now);
     return storable;
   }
 
@@ -215,10 +295,4 @@ export class Space<Value> implements LocalSpace<Value> {
       throw error;
     }
   }
-}
-
-function longer(cells: Float64Array<ArrayBuffer>, capacity: number): Float64Array<ArrayBuffer> {
-  const copy = new Float64Array(capacity);
-  copy.set(cells);
-  return copy;
 }

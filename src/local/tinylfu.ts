@@ -1,14 +1,21 @@
 /**
- * W-TinyLFU (Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", 2017): newcomers live in a
- * small LRU window; on leaving it they enter the main part only if they were asked for more often than the entry that would
- * have to go. The main part is a segmented LRU, 20 % on probation and 80 % protected. So one scan cannot flush the cache,
- * and a burst of new keys still finds a place. How often a key was asked for is kept exactly in a byte while it is held, and
- * in a sketch before and after, so that a hit neither hashes nor touches the sketch. All counts are halved from time to time.
- * The window's share is fixed at 1 %: this is the plain policy, it does not adapt to traffic where only recency counts.
+ * W-TinyLFU, adaptive and lazy. In W-TinyLFU (Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission
+ * Policy", 2017) newcomers live in a window that goes by recency; on leaving it they enter the main part only if they were
+ * asked for more often than the entry that would have to go. So one scan cannot flush the cache, and a burst of new keys still
+ * finds a place. The main part has two segments, so that an entry needs a second success to be protected. How large the window
+ * should be depends on the traffic: it climbs (Einziger, Eytan, Friedman and Manes, "Adaptive Software Cache Management",
+ * 2018), that is, it grows or shrinks by a step while the hit ratio rises, and turns round when it falls.
+ *
+ * Lazy means that a hit moves nothing. It raises the entry's count and sets a bit in one byte; when the entry comes to the end
+ * of its list, the bit earns it what the hit would have (Corbató's CLOCK, 1968, does the same for LRU). How often a key was
+ * asked for is exact in that byte while it is held, and in a sketch before and after, so a hit does not hash either. All counts
+ * are halved from time to time, so that what was popular once does not stay for ever.
  *
  * @module
  */
-import { at, enlarged, FIRST_SLOT, Links } from "./links.ts";
+import { at, FIRST_SLOT, resized } from "./cells.ts";
+import { Climber } from "./climber.ts";
+import { Links } from "./links.ts";
 import type { Eviction, EvictionPolicy, Room } from "./policy.ts";
 import { MAX_COUNT, Sketch } from "./sketch.ts";
 import { hashString, randomSalt } from "./string-hash.ts";
@@ -16,34 +23,43 @@ import { hashString, randomSalt } from "./string-hash.ts";
 const WINDOW = 0;
 const PROBATION = 1;
 const PROTECTED = 2;
+type List = typeof WINDOW | typeof PROBATION | typeof PROTECTED;
 
-const WINDOW_SHARE = 0.01;
+/** A mark is a count of 4 bits, this bit for "asked for since it came to this place", and above it the number of the list. */
+const ASKED = 16;
+const LIST_SHIFT = 5;
+
 const PROTECTED_SHARE = 0.8;
 /** A candidate that loses with more than this count is warm, and one in `WARM_ODDS` of those is let in all the same. */
 const WARM_COUNT = 6;
 const WARM_ODDS = 128;
 /** Accesses for each entry after which all counts are halved. */
 const SAMPLE_FACTOR = 10;
+/** Small integers stay below 2^30 on every engine; a count of hits that wraps round costs one wrong step of the window. */
+const SMALL = 2 ** 30 - 1;
 
 /**
  * The state of one W-TinyLFU store. A class, so that every hit is a call on one shape.
  *
- * Invariant: a slot is linked in exactly the list that `region` names, and `sizes` counts each list.
- * Invariant: shares are of `maxEntries`, or of what was held at the last eviction when bytes ran out before entries did.
+ * Invariant: a slot is linked in exactly the list that its mark names, and `sizes` counts each list.
+ * Invariant: between calls the window holds at most `windowMax`, its share of `maxEntries`, or of what was held at the last
+ * eviction when bytes ran out before entries did.
  */
 export class TinyLfu implements Eviction {
   readonly links: Links = new Links();
   /** Entries in each list. */
   readonly sizes: [window: number, probation: number, guarded: number] = [0, 0, 0];
-  /** Accesses counted since the entry came in, its arrival included, 0 to 15, halved with the sketch. */
-  uses: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST_SLOT);
-  region: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST_SLOT);
+  /** Of each entry: accesses counted since it came in, its arrival included, 0 to 15 and halved with the sketch; the bit; its list. */
+  marks: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST_SLOT);
   hashes: Int32Array<ArrayBuffer> = new Int32Array(FIRST_SLOT);
   sketch: Sketch = new Sketch(0);
-  /** Accesses counted since the counts were halved, plus half of those before. */
+  /** Accesses that raised a count since the counts were halved, plus half of those before. */
   counted = 0;
   windowMax = 1;
   protectedMax = 0;
+  climber: Climber = new Climber();
+  private hits = 0;
+  private misses = 0;
   private sample = SAMPLE_FACTOR;
   private fitted = 0;
   private readonly room: Room;
@@ -57,11 +73,10 @@ export class TinyLfu implements Eviction {
     this.fit(room.maxEntries);
   }
 
-  grow(capacity: number): void {
-    this.region = longer(this.region, capacity);
-    this.uses = longer(this.uses, capacity);
-    this.hashes = enlarged(this.hashes, capacity);
-    this.links.grow(capacity);
+  resize(capacity: number): void {
+    this.marks = resized(this.marks, new Uint8Array(capacity));
+    this.hashes = resized(this.hashes, new Int32Array(capacity));
+    this.links.resize(capacity);
     const entries = Math.min(capacity, this.room.maxEntries);
     this.sketch.grow(entries);
     this.sample = entries * SAMPLE_FACTOR;
@@ -70,90 +85,91 @@ export class TinyLfu implements Eviction {
   add(slot: number, key: string, seed: number): void {
     this.salt ??= randomSalt();
     this.hashes[slot] = hashString(key, this.salt ^ seed);
-    this.uses[slot] = 0;
-    this.count(slot);
+    this.misses++;
+    if (++this.counted >= this.sample) this.age();
+    this.marks[slot] = 1;
     this.enter(WINDOW, slot);
     this.spill();
   }
 
   touch(slot: number): void {
-    const region = this.region[slot];
-    if (region === PROTECTED) {
-      // The busiest entries are not relinked on every hit: with a full count no candidate outdoes them, and should one
-      // drift to probation, its next hit brings it back.
-      if (this.uses[slot] === MAX_COUNT) return;
-      this.count(slot);
-      this.links.toFront(PROTECTED, slot);
+    const mark = this.marks[slot] ?? 0;
+    this.hits = (this.hits + 1) & SMALL;
+    if ((mark & MAX_COUNT) === MAX_COUNT) {
+      // As in TinyLFU, an access that cannot raise a full count does not hasten the ageing.
+      this.marks[slot] = mark | ASKED;
       return;
     }
-    this.count(slot);
-    if (region === WINDOW) this.links.toFront(WINDOW, slot);
-    else this.promote(slot);
+    this.marks[slot] = (mark + 1) | ASKED;
+    this.counted++;
   }
 
   remove(slot: number): void {
-    this.sketch.add(at(this.hashes, slot), this.uses[slot] ?? 0);
+    this.sketch.add(at(this.hashes, slot), (this.marks[slot] ?? 0) & MAX_COUNT);
     this.leave(slot);
   }
 
   victim(now: number): number {
     const held = this.sizes[WINDOW] + this.sizes[PROBATION] + this.sizes[PROTECTED];
-    if (held !== this.fitted) {
-      this.fit(held);
-      this.spill();
-    }
-    const candidate = this.links.back(WINDOW);
-    const shielded = this.links.back(PROTECTED);
-    const onProbation = this.links.back(PROBATION);
-    const resident = onProbation >= FIRST_SLOT ? onProbation : shielded;
-    if (resident < FIRST_SLOT) return candidate;
-    if (this.room.isExpired(resident, now)) return resident;
-    // Nobody asks for these any more, so no hit would ever push them out of their list.
-    if (shielded >= FIRST_SLOT && this.room.isExpired(shielded, now)) return shielded;
-    if (candidate < FIRST_SLOT) return resident;
+    if (this.hits + this.misses >= held * SAMPLE_FACTOR) this.climb(held);
+    else if (held !== this.fitted) this.fit(held);
+    this.spill();
+    const resident = this.leastOfMain(now);
+    if (resident < FIRST_SLOT) return this.links.back(WINDOW);
+    if (this.room.isExpired(resident, now) || this.sizes[WINDOW] < this.windowMax) return resident;
+    const candidate = this.leastOfWindow(now);
     if (this.room.isExpired(candidate, now)) return candidate;
-    // A candidate that wins stays the oldest of the window: if that is full, the newcomer will push it into the main part.
+    // A candidate that wins stays the oldest of the full window: the newcomer will push it into the main part.
     return this.admits(candidate, resident) ? resident : candidate;
+  }
+
+  move(from: number, to: number): void {
+    this.links.move(from, to);
+    this.marks[to] = this.marks[from] ?? 0;
+    this.hashes[to] = at(this.hashes, from);
   }
 
   clear(): void {
     this.links.clear();
     this.sizes.fill(0);
-    this.region = new Uint8Array(FIRST_SLOT);
-    this.uses = new Uint8Array(FIRST_SLOT);
+    this.marks = new Uint8Array(FIRST_SLOT);
     this.hashes = new Int32Array(FIRST_SLOT);
     this.sketch = new Sketch(0);
+    this.climber = new Climber();
     this.counted = 0;
+    this.hits = 0;
+    this.misses = 0;
     this.fit(this.room.maxEntries);
   }
 
   /** The slots of a list from newest to oldest, for checks. */
-  order(list: 0 | 1 | 2): number[] {
+  order(list: List): number[] {
     const slots: number[] = [];
     for (let slot = at(this.links.next, list); slot >= FIRST_SLOT; slot = at(this.links.next, slot)) slots.push(slot);
     return slots;
   }
 
-  /** How often an entry was asked for lately, 0 to 15. */
-  frequency(slot: number): number {
-    return Math.min(MAX_COUNT, this.sketch.frequency(at(this.hashes, slot)) + (this.uses[slot] ?? 0));
+  /** Which list an entry is in. */
+  listOf(slot: number): number {
+    return (this.marks[slot] ?? 0) >>> LIST_SHIFT;
   }
 
-  /** Counts an access to a held entry. As in TinyLFU, an access that cannot raise a full count does not hasten the ageing. */
-  private count(slot: number): void {
-    const uses = this.uses[slot] ?? 0;
-    if (uses >= MAX_COUNT) return;
-    this.uses[slot] = uses + 1;
-    if (++this.counted >= this.sample) this.age();
+  /** How often an entry was asked for lately, 0 to 15. */
+  frequency(slot: number): number {
+    return Math.min(MAX_COUNT, this.sketch.frequency(at(this.hashes, slot)) + ((this.marks[slot] ?? 0) & MAX_COUNT));
   }
 
   /**
-   * Halves every count, so that what was popular once does not stay for ever. This walks the sketch and the slots, which
-   * comes to less than a word for each access counted.
+   * Halves every count. This walks the sketch and the slots, which comes to less than a word for each access counted. Hits
+   * alone do not bring it about, since counts are of no use before something has to go.
    */
   private age(): void {
+    const { marks } = this;
     this.sketch.halve();
-    for (let slot = FIRST_SLOT; slot < this.uses.length; slot++) this.uses[slot] = (this.uses[slot] ?? 0) >>> 1;
+    for (let slot = FIRST_SLOT; slot < marks.length; slot++) {
+      const mark = marks[slot] ?? 0;
+      marks[slot] = (mark & ~MAX_COUNT) | ((mark & MAX_COUNT) >>> 1);
+    }
     this.counted >>>= 1;
   }
 
@@ -167,46 +183,87 @@ export class TinyLfu implements Eviction {
     return count > WARM_COUNT && this.random() * WARM_ODDS < 1;
   }
 
-  private promote(slot: number): void {
-    this.move(slot, PROTECTED);
-    while (this.sizes[PROTECTED] > this.protectedMax) this.move(this.links.back(PROTECTED), PROBATION);
+  /**
+   * The oldest entry of the window that was not asked for there; those that were go round once more. The window is not empty.
+   * Each step spends the bit of a hit, or is the last.
+   */
+  private leastOfWindow(now: number): number {
+    for (;;) {
+      const slot = this.links.back(WINDOW);
+      if (!this.spend(slot) || this.room.isExpired(slot, now)) return slot;
+      this.links.toFront(WINDOW, slot);
+    }
+  }
+
+  /** The oldest entry on probation that was not asked for there; those that were become protected. 0 if the main part is empty. */
+  private leastOfMain(now: number): number {
+    for (;;) {
+      const slot = this.links.back(PROBATION);
+      if (slot < FIRST_SLOT) {
+        if (this.sizes[PROTECTED] === 0) return 0;
+        this.transfer(this.links.back(PROTECTED), PROBATION);
+        continue;
+      }
+      if (!this.spend(slot) || this.room.isExpired(slot, now)) return slot;
+      this.transfer(slot, PROTECTED);
+      this.relegate();
+    }
+  }
+
+  /** Sends the oldest of an overfull protected segment back to probation; those that were asked for meanwhile go round once more. */
+  private relegate(): void {
+    while (this.sizes[PROTECTED] > this.protectedMax) {
+      const slot = this.links.back(PROTECTED);
+      if (this.spend(slot)) this.links.toFront(PROTECTED, slot);
+      else this.transfer(slot, PROBATION);
+    }
+  }
+
+  /** Takes an entry's bit; whether it had it. */
+  private spend(slot: number): boolean {
+    const mark = this.marks[slot] ?? 0;
+    this.marks[slot] = mark & ~ASKED;
+    return (mark & ASKED) !== 0;
   }
 
   /** Moves the oldest of an overfull window to probation. Without an eviction there is room for them. */
   private spill(): void {
-    while (this.sizes[WINDOW] > this.windowMax) this.move(this.links.back(WINDOW), PROBATION);
+    while (this.sizes[WINDOW] > this.windowMax) this.transfer(this.links.back(WINDOW), PROBATION);
+  }
+
+  /** One step of the window's share, at once: up to a sixteenth of the entries move, once in ten accesses for each. */
+  private climb(held: number): void {
+    this.climber.step(this.hits / (this.hits + this.misses));
+    this.hits = 0;
+    this.misses = 0;
+    this.fit(held);
+    while (this.sizes[WINDOW] < this.windowMax && this.sizes[PROBATION] > 0) this.transfer(this.links.back(PROBATION), WINDOW);
   }
 
   private fit(entries: number): void {
     this.fitted = entries;
-    this.windowMax = Math.max(1, Math.floor(entries * WINDOW_SHARE));
+    this.windowMax = Math.max(1, Math.floor(entries * this.climber.share));
     this.protectedMax = Math.floor((entries - this.windowMax) * PROTECTED_SHARE);
   }
 
-  private move(slot: number, region: 0 | 1 | 2): void {
+  private transfer(slot: number, list: List): void {
     this.leave(slot);
-    this.enter(region, slot);
+    this.enter(list, slot);
   }
 
-  private enter(region: 0 | 1 | 2, slot: number): void {
-    this.links.push(region, slot);
-    this.region[slot] = region;
-    this.sizes[region]++;
+  private enter(list: List, slot: number): void {
+    this.links.push(list, slot);
+    this.marks[slot] = ((this.marks[slot] ?? 0) & (ASKED | MAX_COUNT)) | (list << LIST_SHIFT);
+    this.sizes[list]++;
   }
 
   private leave(slot: number): void {
     this.links.unlink(slot);
-    const region = this.region[slot];
-    if (region === PROTECTED) this.sizes[PROTECTED]--;
-    else if (region === PROBATION) this.sizes[PROBATION]--;
+    const list = this.listOf(slot);
+    if (list === PROTECTED) this.sizes[PROTECTED]--;
+    else if (list === PROBATION) this.sizes[PROBATION]--;
     else this.sizes[WINDOW]--;
   }
-}
-
-function longer(cells: Uint8Array<ArrayBuffer>, capacity: number): Uint8Array<ArrayBuffer> {
-  const copy = new Uint8Array(capacity);
-  copy.set(cells);
-  return copy;
 }
 
 /** The policy `"w-tinylfu"`. */

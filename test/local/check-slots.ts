@@ -5,20 +5,21 @@
  * @module
  */
 import { expect } from "vitest";
-import { FIRST_SLOT, type Links } from "../../src/local/links.ts";
+import { Adaptive } from "../../src/local/adaptive-eviction.ts";
+import { FIRST_SLOT } from "../../src/local/cells.ts";
+import type { Links } from "../../src/local/links.ts";
 import { Lru } from "../../src/local/lru.ts";
-import type { Slots } from "../../src/local/slots.ts";
+import type { Miniature } from "../../src/local/miniature.ts";
+import { MAX_USES } from "../../src/local/ranks.ts";
+import type { Owner, Slots } from "../../src/local/slots.ts";
 import { TinyLfu } from "../../src/local/tinylfu.ts";
 
 const WINDOW = 0;
 const PROBATION = 1;
 const PROTECTED = 2;
 
-/** What is looked at in a space. */
-type Index = { readonly index: ReadonlyMap<string, number> };
-
 /** Fails the test if a store with these spaces (all of them) is not consistent. */
-export function checkSlots(slots: Slots, spaces: readonly Index[]): void {
+export function checkSlots(slots: Slots, spaces: readonly Owner[]): void {
   const held = checkHeld(slots, spaces);
   expect(slots.size).toBe(held.size);
   expect(slots.size).toBeLessThanOrEqual(slots.maxEntries);
@@ -29,17 +30,20 @@ export function checkSlots(slots: Slots, spaces: readonly Index[]): void {
   checkFree(slots, held);
   if (slots.policy instanceof Lru) checkLru(slots.policy, held);
   else if (slots.policy instanceof TinyLfu) checkTinyLfu(slots.policy, held);
+  else if (slots.policy instanceof Adaptive) checkAdaptive(slots.policy, held);
 }
 
 /** Every key of every space leads to a slot that knows its way back, and no slot is reached twice. */
-function checkHeld(slots: Slots, spaces: readonly Index[]): Set<number> {
+function checkHeld(slots: Slots, spaces: readonly Owner[]): Set<number> {
   const held = new Set<number>();
   for (const space of spaces) {
+    expect(space.number >= 0).toBe(space.index.size > 0);
+    if (space.number >= 0) expect(slots.owners[space.number]).toBe(space);
     for (const [key, slot] of space.index) {
       expect(slot).toBeGreaterThanOrEqual(FIRST_SLOT);
       expect(slot).toBeLessThan(slots.top);
       expect(slots.keys[slot]).toBe(key);
-      expect(slots.homes[slot]).toBe(space.index);
+      expect(slots.homes[slot]).toBe(space.number);
       expect(held.has(slot)).toBe(false);
       held.add(slot);
     }
@@ -55,7 +59,6 @@ function checkFree(slots: Slots, held: ReadonlySet<number>): void {
   for (const slot of free) {
     expect(held.has(slot)).toBe(false);
     expect(slots.values[slot]).toBeUndefined();
-    expect(slots.homes[slot]).toBeUndefined();
     expect(slots.keys[slot]).toBe("");
   }
 }
@@ -87,11 +90,43 @@ function checkTinyLfu(policy: TinyLfu, held: ReadonlySet<number>): void {
     const order = policy.order(list);
     expect(policy.sizes[list]).toBe(order.length);
     for (const slot of order) {
-      expect(policy.region[slot]).toBe(list);
+      expect(policy.listOf(slot)).toBe(list);
       linked.add(slot);
     }
   }
   expect(linked).toEqual(held);
   expect(policy.sizes[WINDOW] + policy.sizes[PROBATION] + policy.sizes[PROTECTED]).toBe(held.size);
   expect(policy.sizes[WINDOW]).toBeLessThanOrEqual(policy.windowMax);
+}
+
+/** Stamps tell held slots from others and from each other; whether a slot is watched follows from its hash; the miniature agrees with itself. */
+function checkAdaptive(policy: Adaptive, held: ReadonlySet<number>): void {
+  expect(policy.held).toBe(held.size);
+  const stamps = new Set<number>();
+  for (const [slot, stamp] of policy.stamps.entries()) {
+    expect(stamp >= 0).toBe(held.has(slot));
+    if (stamp < 0) continue;
+    expect(slot).toBeLessThan(policy.top);
+    expect(stamps.has(stamp)).toBe(false);
+    stamps.add(stamp);
+  }
+  const { mind } = policy;
+  if (mind === undefined) return;
+  expect(mind.orders.length).toBeGreaterThan(policy.current);
+  for (const { numbers } of mind.orders) for (const rank of numbers) if (!(rank >= 0)) throw new Error(`a rank of ${rank}`);
+  // With a rate of 1 every key is watched.
+  if (mind.rate === 1) for (const slot of held) expect(policy.uses[slot]).toBeGreaterThan(MAX_USES);
+  checkMiniature(mind.miniature);
+}
+
+function checkMiniature(miniature: Miniature): void {
+  const orders = miniature.scores.length;
+  const shadowed = new Uint8Array(miniature.shadowed.length);
+  for (const [index, place] of miniature.places.entries()) {
+    if (place < 0) continue;
+    const record = Math.floor(index / orders);
+    expect(miniature.shadows[place]).toBe(record);
+    shadowed[record] = (shadowed[record] ?? 0) + 1;
+  }
+  expect(Buffer.compare(shadowed, miniature.shadowed)).toBe(0);
 }

@@ -1,11 +1,12 @@
 /**
- * Both policies under random operations over several spaces: reads, writes with deadlines and weights, deletes, expiry,
+ * All policies under random operations over several spaces: reads, writes with deadlines and weights, deletes, expiry,
  * clearing. After every step the store is checked from the inside and its answers against a model that knows what may be held.
  *
  * @module
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { adaptive } from "../../src/local/adaptive.ts";
 import { lru } from "../../src/local/lru.ts";
 import { Slots } from "../../src/local/slots.ts";
 import { tinyLfu } from "../../src/local/tinylfu.ts";
@@ -36,7 +37,7 @@ const action = fc.oneof(
 const actions = fc.array(action, { maxLength: 150 });
 const clearAt = fc.option(fc.nat(150));
 
-describe.each([lru, tinyLfu])("the store with $name", (policy) => {
+describe.each([lru, tinyLfu, adaptive()])("the store with $name", (policy) => {
   test.each([
     { bounds: "entries", maxBytes: Infinity },
     { bounds: "entries and bytes", maxBytes: 40 },
@@ -99,6 +100,56 @@ describe.each([lru, tinyLfu])("the store with $name", (policy) => {
     space.set("one more", 1, Infinity, 0);
     expect(slots.size).toBe(2000);
     checkSlots(slots, [space]);
+  });
+
+  test("moves together and gives memory back when most entries have left, in any order, and loses none of the others", () => {
+    const slots = new Slots({ maxEntries: 10_000, maxBytes: Infinity, weigh: () => 3 }, policy);
+    const spaces = [slots.space<number>(), slots.space<number>()];
+    for (let number = 0; number < 20_000; number++) spaces[number % 2]?.set(`k${number}`, number, Infinity, 0);
+    const kept = new Map<string, number>();
+    for (const space of spaces)
+      for (const key of space.index.keys()) if (kept.size < 1500 && Number(key.slice(1)) % 7 === 0) kept.set(key, Number(key.slice(1)));
+    for (const space of spaces) for (const key of space.index.keys()) if (!kept.has(key)) space.delete(key);
+    checkSlots(slots, spaces);
+    // Nothing is given back before seven of eight slots are free.
+    for (const [key, number] of [...kept].slice(100)) {
+      spaces[number % 2]?.delete(key);
+      kept.delete(key);
+    }
+    checkSlots(slots, spaces);
+    expect(slots.size).toBe(100);
+    expect(slots.bytes).toBe(300);
+    expect(slots.top).toBeLessThan(2100);
+    for (const array of [slots.keys, slots.values, slots.homes, slots.deadlines, slots.weights]) expect(array.length).toBeLessThan(4200);
+    for (const [key, number] of kept) expect(spaces[number % 2]?.get(key, 0)).toBe(number);
+    for (let number = 0; number < 20_000; number++) spaces[number % 2]?.set(`again${number}`, number, Infinity, 0);
+    expect(slots.size).toBe(10_000);
+    checkSlots(slots, spaces);
+  });
+
+  test("an emptied store keeps next to nothing, and its spaces are not held on to", () => {
+    const slots = new Slots({ maxEntries: 10_000, maxBytes: Infinity, weigh: undefined }, policy);
+    const space = slots.space<number>();
+    for (let number = 0; number < 5000; number++) space.set(`k${number}`, number, Infinity, 0);
+    for (let number = 0; number < 5000; number++) space.delete(`k${number}`);
+    expect(slots.size).toBe(0);
+    expect(slots.deadlines.length).toBeLessThan(2100);
+    expect(slots.owners.filter((owner) => owner !== undefined)).toEqual([]);
+    space.set("k", 1, Infinity, 0);
+    expect(space.get("k", 0)).toBe(1);
+    checkSlots(slots, [space]);
+  });
+
+  test("serves more spaces than a byte can number, and gives numbers out again", () => {
+    const slots = new Slots({ maxEntries: 2000, maxBytes: Infinity, weigh: undefined }, policy);
+    const spaces = Array.from({ length: 700 }, () => slots.space<number>());
+    for (const [number, space] of spaces.entries()) for (const key of ["a", "b"]) space.set(key, number, Infinity, 0);
+    checkSlots(slots, spaces);
+    for (const [number, space] of spaces.entries()) expect([space.get("a", 0), space.get("b", 0)]).toEqual([number, number]);
+    for (const space of spaces) for (const key of ["a", "b"]) space.delete(key);
+    for (const space of spaces.slice(300)) space.set("c", 1, Infinity, 0);
+    expect(slots.owners.length).toBe(700);
+    checkSlots(slots, spaces);
   });
 
   test("reuses slots, so that churn does not use up slot numbers", () => {

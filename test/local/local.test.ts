@@ -5,13 +5,14 @@
  * @module
  */
 import { describe, expect, test } from "vitest";
+import { adaptive } from "../../src/local/adaptive.ts";
 import { local, type LocalOptions } from "../../src/local/local.ts";
 import type { LocalSpace } from "../../src/local/local-tier.ts";
 import { lru } from "../../src/local/lru.ts";
 import type { EvictionPolicy } from "../../src/local/policy.ts";
 import { Slots } from "../../src/local/slots.ts";
 
-const policies = ["w-tinylfu", "lru"] as const;
+const policies = ["w-tinylfu", "lru", adaptive()] as const;
 
 function fakeTime(start = 1000): { at: number; monotonic(): number } {
   return {
@@ -50,6 +51,16 @@ describe.each(policies)("local() with %s, alone", (policy) => {
     for (const key of keys) store.set(key, `value of ${key.slice(0, 20)}`);
     expect(store.size).toBe(keys.length);
     for (const key of keys) expect(store.get(key)).toBe(`value of ${key.slice(0, 20)}`);
+  });
+
+  test("holds keys of a megabyte, evicts them and tells them apart by their last unit", () => {
+    const long = "k".repeat(1_000_000);
+    const store = local<number>({ policy, maxEntries: 4, maxBytes: 5_000_000, weigh: (_, key) => key.length });
+    for (let number = 0; number < 10; number++) expect(store.set(`${long}${number}`, number)).toBe(true);
+    expect([store.size, store.bytes]).toEqual([4, 4_000_004]);
+    expect(store.get(`${long}9`)).toBe(9);
+    expect(store.set(long.repeat(6), 1)).toBe(false);
+    expect(store.bytes).toBe(4_000_004);
   });
 
   test("delete tells whether the key was there, and clear empties all", () => {
