@@ -39,7 +39,7 @@ const SETTLED_SHARE = 0.1;
 const LOOKED_AT = 8;
 /** The order is thought over after half as many accesses as there are entries, but not before this many. */
 const THINK_SHARE = 0.5;
-const LEAST_THINK = 500;
+const LEAST_THINK = 1000;
 /** After so many times as many accesses as entries, what was learned counts half. */
 const HALF_LIFE = 16;
 /** After so many times as many accesses as entries, counts of uses are halved. */

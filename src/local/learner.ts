@@ -20,6 +20,12 @@ const LONG_FACTOR = 16;
 const LONG_BUCKETS = 2;
 /** Half the width of the triangle with which what was seen at one age is spread over the ages nearby. */
 const REACH = 5;
+/** The sum of the triangle at each age, which is cut off at both ends. */
+const WEIGHTS: Float64Array = Float64Array.from({ length: BUCKETS }, (_, bucket) => {
+  let sum = 0;
+  for (let near = 0; near < BUCKETS; near++) sum += Math.max(0, REACH - Math.abs(near - bucket));
+  return sum;
+});
 
 /**
  * Counts of what happened, and the order made from them.
@@ -54,6 +60,11 @@ export class Learner {
   learn(): void {
     let believed = 1;
     for (let row = 0; row < CLASSES; row++) {
+      if (row > 0 && this.starts[row] === 0) {
+        // Nothing is known of this class: it believes what the one below does.
+        this.table.numbers.copyWithin(row * BUCKETS, (row - 1) * BUCKETS, row * BUCKETS);
+        continue;
+      }
       const from = row === 0 ? this.prior : this.below;
       const weight = row === 0 ? Math.max(LEAST_WEIGHT, 0.5 * this.capacity * this.rate) : Math.max(LEAST_WEIGHT, WEIGHT_OF_BELOW * this.rate);
       const scale = weight / believed;
@@ -72,15 +83,13 @@ export class Learner {
   }
 
   private spreadOut(): void {
-    this.spread.fill(0);
+    const { own, spread } = this;
+    spread.fill(0);
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      const amount = this.own[bucket] ?? 0;
-      if (amount === 0) continue;
       const first = Math.max(0, bucket - REACH + 1);
       const last = Math.min(BUCKETS - 1, bucket + REACH - 1);
-      let whole = 0;
-      for (let near = first; near <= last; near++) whole += REACH - Math.abs(near - bucket);
-      for (let near = first; near <= last; near++) this.spread[near] = (this.spread[near] ?? 0) + (amount * (REACH - Math.abs(near - bucket))) / whole;
+      const amount = (own[bucket] ?? 0) / (WEIGHTS[bucket] ?? 1);
+      for (let near = first; near <= last; near++) spread[near] = (spread[near] ?? 0) + amount * (REACH - Math.abs(near - bucket));
     }
   }
 

@@ -18,6 +18,8 @@ import { tinyLfu } from "./tinylfu.ts";
 
 const POLICIES = { "w-tinylfu": tinyLfu, lru } as const;
 const DEFAULT_MAX_ENTRIES = 10_000;
+/** A life from which on it does not matter that it begins with the turn of the event loop, or up to 16 calls early in one that does not end. */
+const LONG_LIFE_MS = 60_000;
 /** What one `Map` can hold in V8. */
 const LARGEST_MAX_ENTRIES = 2 ** 24;
 
@@ -49,7 +51,8 @@ export interface LocalStorage<Value = unknown> extends LocalTier {
   /** The value, counted as an access, or `undefined` if absent or expired. */
   get(key: string): Value | undefined;
   /**
-   * Stores a value for `ttl` (milliseconds or `"30s"`; `null`, `Infinity` or left out: no end).
+   * Stores a value for `ttl` (milliseconds or `"30s"`; `null`, `Infinity` or left out: no end). A ttl of a minute or more may be
+   * counted from the beginning of the present turn of the event loop, unless the tier has a `clock`.
    *
    * @returns `false` if it was not stored: its ttl is 0, or it is heavier than `maxBytes`. An older value is gone then.
    * @throws TypeError naming `key` or `ttl` (nothing has changed then), or what `weigh` throws.
@@ -118,7 +121,8 @@ function storage<Value>(slots: Slots, clock: Partial<Clock> | undefined): LocalS
       const ttlMs = toMs(ttl, "ttl");
       if (ttlMs === null) return own.set(key, value, Number.POSITIVE_INFINITY, now());
       timed = true;
-      const setAt = exact();
+      // A turn may have lasted for longer than a short life; a long one may as well begin with the turn.
+      const setAt = ttlMs < LONG_LIFE_MS ? exact() : ofTheTurn();
       return own.set(key, value, setAt + ttlMs, setAt);
     },
     delete: (key) => own.delete(key),
