@@ -135,7 +135,7 @@ class Execution<Old> implements Context<Old>, Due {
     if (this.timer !== undefined) core.clock.clearTimeout(this.timer);
     this.deadlines?.ended();
     const checked = ok ? resultOf(result, spec.name) : { ok, result };
-    this.done({ ...checked, createdAt, since, ms: core.clock.monotonic() - since });
+    this.done({ ok: checked.ok, result: checked.result, createdAt, since, ms: core.clock.monotonic() - since });
   }
 }
 

@@ -69,7 +69,7 @@ function start(flight: Flight, gate: Gate | undefined): void {
   // A caller's own loader takes nothing, and might take something else for an option.
   const loader = own ? () => own() : (spec.load ?? nothing);
   execute(core, spec, flight.env, loader, flight.params, offered(flight), (loaded) => {
-    const told = { ...loaded, ...unchangedIn(loaded, flight.offered, spec.name) };
+    const told = isUnchanged(loaded.result) ? { ...loaded, ...unchangedIn(loaded, flight.offered, spec.name) } : loaded;
     countLoad(counters, told.ms, told.ok);
     if (gate) {
       gate.open--;

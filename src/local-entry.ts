@@ -28,20 +28,19 @@ function isSame(one: readonly number[] | undefined, other: readonly number[] | u
   return one !== undefined && one.length === other?.length && one.every((number, index) => number === other[index]);
 }
 
-/** Where a local entry comes from: its node's rules, and when and for which generations its value was made. */
-export interface Origin {
-  readonly freshness: FreshnessRules;
-  readonly epoch: number;
-  /** `undefined`: those of the node alone. */
-  readonly groups: readonly string[] | undefined;
-}
-
-/** A local entry for a tier; it lives for the smaller of the tier's ttl and what was left where the value came from. */
+/**
+ * A local entry for a tier; it lives for the smaller of the tier's ttl and what was left where the value came from.
+ *
+ * @param epoch at which its load or its flight began.
+ * @param groups the generations that count for it; `undefined`: its node's alone.
+ */
 export function localEntry(
   part: LocalPart,
   found: Found,
   generations: readonly (readonly number[] | undefined)[],
-  { freshness, epoch, groups }: Origin,
+  freshness: FreshnessRules,
+  epoch: number,
+  groups: readonly string[] | undefined,
 ): LocalEntry {
   const lifeMs = Math.min(jittered(part.ttlMs, freshness), found.leftMs);
   const fade = lifeMs === Number.POSITIVE_INFINITY ? 0 : fadeMs(found.costMs, freshness);

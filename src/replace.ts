@@ -157,9 +157,9 @@ function putLocal({ binding, key }: Target, begun: Beginning, found: Found, ttlM
   const { core, spec } = binding;
   const { epoch, groups } = begun;
   const generations = sharedGenerations(binding, begun.captures);
-  const origin = { freshness: spec.freshness, epoch, groups: groups === binding.groups ? undefined : groups };
+  const own = groups === binding.groups ? undefined : groups;
   for (const part of begun.chain.locals) {
-    const entry = localEntry(part, { ...found, leftMs: Math.min(found.leftMs, ttlMs) }, generations, origin);
+    const entry = localEntry(part, { ...found, leftMs: Math.min(found.leftMs, ttlMs) }, generations, spec.freshness, epoch, own);
     try {
       putEntry(binding, part, key, entry);
     } catch {

@@ -144,9 +144,9 @@ export function serializeError(error: unknown, spec: NodeSpec): CacheError {
 function publish(flight: Flight, found: Found): void {
   const { spec, groups } = flight.binding;
   const generations = sharedGenerations(flight.binding, flight.captures);
-  const origin = { freshness: spec.freshness, epoch: flight.epoch, groups: flight.groups === groups ? undefined : flight.groups };
+  const own = flight.groups === groups ? undefined : flight.groups;
   for (const part of flight.chain.locals) {
-    const entry = localEntry(part, found, generations, origin);
+    const entry = localEntry(part, found, generations, spec.freshness, flight.epoch, own);
     if (putLocal(flight, part, entry)) flight.filled = flight.filled ? [...flight.filled, entry] : [entry];
   }
 }
