@@ -64,8 +64,8 @@ const RAISING: readonly Mutant[] = [
     "a tag is forgotten in local copies",
     STORIES,
     "src/settle.ts",
-    "groups: flight.groups === groups ? undefined : flight.groups",
-    "groups: flight.groups === groups ? undefined : groups",
+    "const own = flight.groups === groups ? undefined : flight.groups;",
+    "const own = flight.groups === groups ? undefined : groups;",
   ),
   mutant("a lower generation is never believed", STORIES, "src/remote-storage.ts", "number <= own.number && sentAt <= own.learnedAt", "number <= own.number"),
   mutant(
