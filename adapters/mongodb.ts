@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { onWorkers } from "./workers.ts";
 import { STAMP_BYTES, type Storage, type WriteEntry } from "../src/storage.ts";
 import {
   MAX_KEY_BYTES,
@@ -208,9 +209,4 @@ function shows(document: MongoFields | undefined, entry: WriteEntry | undefined)
   const stamp = bytesOf(document?.["s"]);
   const wanted = entry?.bytes.subarray(0, STAMP_BYTES);
   return stamp !== undefined && stamp.length === wanted?.length && stamp.every((byte, index) => byte === wanted[index]);
-}
-
-/** On Workers a socket belongs to the request that opened it. */
-function onWorkers(): boolean {
-  return typeof navigator === "object" && navigator.userAgent === "Cloudflare-Workers";
 }

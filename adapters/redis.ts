@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { onWorkers } from "./workers.ts";
 import type { Storage, StorageTraits } from "../src/storage.ts";
 import { optionsOf } from "./options.ts";
 import { wireOf, type RedisClient } from "./redis-client.ts";
@@ -148,9 +149,4 @@ function traitsOf(encoding: "bytes" | "base64", spread: boolean): StorageTraits 
     scope: onWorkers() ? "request" : "isolate",
     ...(spread && { roundTrips: "1 per node, one command per key" }),
   };
-}
-
-/** On Workers a socket belongs to the request that opened it. */
-function onWorkers(): boolean {
-  return typeof navigator === "object" && navigator.userAgent === "Cloudflare-Workers";
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { onWorkers } from "./workers.ts";
 import type { Storage, StorageTraits } from "../src/storage.ts";
 import { mysqlSchema, mysqlStatements } from "./sql-mysql.ts";
 import { postgresSchema, postgresStatements } from "./sql-postgres.ts";
@@ -141,9 +142,4 @@ function answerOf(answer: unknown): SqlAnswer {
   if (Array.isArray(answer)) return answer.every(isRow) ? answer : answer.filter(isRow);
   const affected: unknown = isRow(answer) ? answer["affectedRows"] : undefined;
   return { affectedRows: typeof affected === "number" ? affected : undefined };
-}
-
-/** On Workers a socket belongs to the request that opened it. */
-function onWorkers(): boolean {
-  return typeof navigator === "object" && navigator.userAgent === "Cloudflare-Workers";
 }

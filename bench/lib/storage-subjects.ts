@@ -1,7 +1,7 @@
 /**
  * The storages that `bench:storages` measures: each on its real server, through its official driver, with the driver's calls
  * recorded. Neon's and PlanetScale's and Upstash's protocols are spoken by simulators in front of real servers. KV is left
- * out: seen from Node, one and the same call of miniflare's binding takes between 1 and 6 ms, and the adapter some µs.
+ * out: seen from Node, one and the same call of miniflare's binding takes between 1 and 6 ms, so that no ratio could be trusted.
  *
  * @module
  */
@@ -128,7 +128,7 @@ export const BACKENDS: Readonly<Record<string, () => Promise<Backend>>> = {
           name: `mongodb(), ${server.kind}`,
           port: server.port,
           connect: byMongodb,
-          readsOnly: "FerretDB never answers an update that changes nothing, which is what a write is when it is made again",
+          readsOnly: "FerretDB did not answer when a write was made again",
         },
       ],
       stop: () => server.stop(),
