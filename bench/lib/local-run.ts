@@ -28,6 +28,7 @@ const OPERATIONS = 500_000;
 const ROUNDS = 5;
 const WARM_UP = 2;
 const SEED = 1;
+const ROUND_US = 200_000;
 
 const job: LocalJob = JSON.parse(process.argv[2] ?? "{}");
 const make = await contestantNamed(job.name);
@@ -92,15 +93,24 @@ function speedOf(create: MakeContestant, capacity: number): LocalFigures {
   return { "get-hit": getHit, "set-existing": setExisting, "zipf 95/5": zipfRate, "zipf hit share": found / asked, "set-new": setNew };
 }
 
-/** Median over the rounds of million operations for each CPU second of this thread. */
+/**
+ * Median over the rounds of million operations for each CPU second of this thread. Some systems count CPU time in steps of 4 ms,
+ * so what can be repeated is repeated until a round has taken a while.
+ */
 function rateOf(run: () => void, prepare?: () => void): number {
   const rates: number[] = [];
   for (let round = -WARM_UP; round < ROUNDS; round++) {
     prepare?.();
+    let runs = 0;
+    let spent = 0;
     const before = process.threadCpuUsage();
-    run();
-    const { user, system } = process.threadCpuUsage(before);
-    if (round >= 0) rates.push(OPERATIONS / (user + system));
+    do {
+      run();
+      runs++;
+      const { user, system } = process.threadCpuUsage(before);
+      spent = user + system;
+    } while (prepare === undefined && spent < ROUND_US);
+    if (round >= 0) rates.push((runs * OPERATIONS) / spent);
   }
   return median(rates);
 }

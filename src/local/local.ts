@@ -18,7 +18,7 @@ import { tinyLfu } from "./tinylfu.ts";
 
 const POLICIES = { "w-tinylfu": tinyLfu, lru } as const;
 const DEFAULT_MAX_ENTRIES = 10_000;
-/** A life from which on it does not matter that it begins with the turn of the event loop, or up to 16 calls early in one that does not end. */
+/** A life from which on it does not matter that it begins with the turn of the event loop, or up to 64 calls early in one that does not end. */
 const LONG_LIFE_MS = 60_000;
 /** What one `Map` can hold in V8. */
 const LARGEST_MAX_ENTRIES = 2 ** 24;

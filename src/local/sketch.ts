@@ -1,7 +1,8 @@
 /**
  * How often keys were asked for lately, in about 8 bytes for each: a count-min sketch (Cormode and Muthukrishnan, 2005) of
- * 4-bit counters in 4 rows. A key's four counters lie in one block of 64 bytes, so that counting touches one cache line. It
- * takes hashes, not keys, and does not decide when to age: its owner does, as in TinyLFU.
+ * 4-bit counters in 2 rows. A key's two counters lie in one block of 64 bytes, so that counting touches one cache line. (For
+ * so many keys in so little memory two long rows estimate as well as four short ones, and cost half.) It takes hashes, not keys,
+ * and does not decide when to age: its owner does, as in TinyLFU.
  *
  * @module
  */
@@ -9,8 +10,9 @@
 /** The largest count. */
 export const MAX_COUNT = 15;
 
-/** A block is 16 words of 32 bits: 4 rows of 4 words, which hold 32 counters each. */
+/** A block is 16 words of 32 bits: 2 rows of 8 words, which hold 64 counters each. */
 const BLOCK_WORDS = 16;
+const ROW_WORDS = BLOCK_WORDS / 2;
 const KEYS_PER_BLOCK = 8;
 const MIN_CAPACITY = 64;
 
@@ -43,25 +45,20 @@ export class Sketch {
 
   /** Raises a key's counters by `count`, at most to 15. */
   add(hash: number, count: number): void {
+    // The upper bits choose the counters, since the lower ones chose the block: three a word and three the counter in it, for
+    // each row. A counter is 4 bits, so that the latter three are taken in their place.
     const base = (hash & this.blockMask) * BLOCK_WORDS;
-    const lanes = lanesOf(hash);
-    // Of the row's 8 bits, two choose the word and three the counter in it; a counter is 4 bits, so those three are taken in place.
-    this.raise(base + (lanes & 3), lanes & 28, count);
-    this.raise(base + 4 + ((lanes >>> 8) & 3), (lanes >>> 8) & 28, count);
-    this.raise(base + 8 + ((lanes >>> 16) & 3), (lanes >>> 16) & 28, count);
-    this.raise(base + 12 + ((lanes >>> 24) & 3), (lanes >>> 24) & 28, count);
+    this.raise(base + (hash >>> 29), (hash >>> 24) & 28, count);
+    this.raise(base + ROW_WORDS + ((hash >>> 23) & 7), (hash >>> 18) & 28, count);
   }
 
   /** The estimated count, 0 to 15. */
   frequency(hash: number): number {
     const { table } = this;
     const base = (hash & this.blockMask) * BLOCK_WORDS;
-    const lanes = lanesOf(hash);
-    const first = ((table[base + (lanes & 3)] ?? 0) >>> (lanes & 28)) & MAX_COUNT;
-    const second = ((table[base + 4 + ((lanes >>> 8) & 3)] ?? 0) >>> ((lanes >>> 8) & 28)) & MAX_COUNT;
-    const third = ((table[base + 8 + ((lanes >>> 16) & 3)] ?? 0) >>> ((lanes >>> 16) & 28)) & MAX_COUNT;
-    const fourth = ((table[base + 12 + ((lanes >>> 24) & 3)] ?? 0) >>> ((lanes >>> 24) & 28)) & MAX_COUNT;
-    return Math.min(first, second, third, fourth);
+    const first = ((table[base + (hash >>> 29)] ?? 0) >>> ((hash >>> 24) & 28)) & MAX_COUNT;
+    const second = ((table[base + ROW_WORDS + ((hash >>> 23) & 7)] ?? 0) >>> ((hash >>> 18) & 28)) & MAX_COUNT;
+    return first < second ? first : second;
   }
 
   /** Halves every count, rounding down. It walks the whole table. */
@@ -79,10 +76,4 @@ export class Sketch {
 
 function blocksFor(capacity: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(capacity, MIN_CAPACITY) / KEYS_PER_BLOCK));
-}
-
-/** Four bytes that choose a counter in each row, made of the hash's upper bits first, because the lower ones chose the block. */
-function lanesOf(hash: number): number {
-  const mixed = Math.imul(hash ^ (hash >>> 15), 0x735a2d97);
-  return mixed ^ (mixed >>> 15);
 }

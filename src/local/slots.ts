@@ -6,9 +6,9 @@
  *
  * @module
  */
-import type { LocalSpace } from "./local-tier.ts";
 import { FIRST_SLOT, resized } from "./cells.ts";
 import type { Eviction, EvictionPolicy, Room } from "./policy.ts";
+import { Space } from "./space.ts";
 import { scramble } from "./string-hash.ts";
 
 const FIRST_CAPACITY = 32;
@@ -64,7 +64,7 @@ export class Slots implements Room {
     this.reset();
   }
 
-  /** A new space; see {@link LocalSpace}. */
+  /** A new, empty space. */
   space<Value>(unwrap?: (value: Value) => unknown): Space<Value> {
     return new Space(this, scramble(++this.spaces), unwrap);
   }
@@ -79,44 +79,37 @@ export class Slots implements Room {
 
   /** Fills a slot with a new entry, evicting others until it fits. The owner does not hold the key, and the weight fits an empty store. */
   insert(owner: Owner, key: string, value: unknown, deadline: number, weight: number, now: number): void {
-    while (this.size >= this.maxEntries || this.bytes + weight > this.maxBytes) this.drop(this.policy.victim(now));
-    if (this.free.length === 0 && this.top >= this.capacity) this.grow();
+    const slot = this.vacant(weight, now);
     if (owner.number < 0) this.enlist(owner);
-    const slot = this.free.pop() ?? this.top++;
     owner.index.set(key, slot);
     this.keys[slot] = key;
     this.values[slot] = value;
     this.homes[slot] = owner.number;
     this.deadlines[slot] = deadline;
-    if (this.weigh !== undefined) this.weights[slot] = weight;
     this.size++;
-    this.bytes += weight;
+    if (this.weigh !== undefined) {
+      this.weights[slot] = weight;
+      this.bytes += weight;
+    }
     this.policy.add(slot, key, owner.seed);
   }
 
   /** Overwrites an entry in its slot; the caller has checked that the new weight fits. */
   replace(slot: number, value: unknown, deadline: number, weight: number): void {
-    this.bytes += weight - this.weightOf(slot);
     this.values[slot] = value;
     this.deadlines[slot] = deadline;
-    if (this.weigh !== undefined) this.weights[slot] = weight;
+    if (this.weigh !== undefined) {
+      this.bytes += weight - this.weightOf(slot);
+      this.weights[slot] = weight;
+    }
     this.policy.touch(slot);
   }
 
   /** Removes an entry: out of its space's `Map`, out of the policy, and its value out of memory. */
   drop(slot: number): void {
-    const owner = this.owners[this.homes[slot] ?? 0];
-    if (owner !== undefined) {
-      owner.index.delete(this.keys[slot] ?? "");
-      if (owner.index.size === 0) this.dismiss(owner);
-    }
-    this.policy.remove(slot);
-    this.size--;
-    this.bytes -= this.weightOf(slot);
-    this.keys[slot] = "";
-    this.values[slot] = undefined;
-    this.free.push(slot);
-    if (this.top > WORTH_RELEASING && this.size * SPARSE < this.top) this.pack();
+    this.detach(slot);
+    this.release(slot);
+    if (this.isSparse()) this.pack();
   }
 
   /** Drops every entry of every space and gives the arrays back. */
@@ -127,6 +120,47 @@ export class Slots implements Room {
     }
     this.policy.clear();
     this.reset();
+  }
+
+  /** A slot that is neither held nor free, for an entry of this weight: that of the first entry that had to go, if any had to. */
+  private vacant(weight: number, now: number): number {
+    let slot = 0;
+    while (this.size >= this.maxEntries || (this.weigh !== undefined && this.bytes + weight > this.maxBytes)) {
+      const victim = this.policy.victim(now);
+      this.detach(victim);
+      if (slot === 0) slot = victim;
+      else this.release(victim);
+    }
+    if (slot !== 0 && !this.isSparse()) return slot;
+    if (slot !== 0) {
+      this.release(slot);
+      this.pack();
+    }
+    if (this.free.length === 0 && this.top >= this.capacity) this.grow();
+    return this.free.pop() ?? this.top++;
+  }
+
+  /** Takes an entry out of its space's `Map` and out of the policy; its slot is then to be released or filled. */
+  private detach(slot: number): void {
+    const owner = this.owners[this.homes[slot] ?? 0];
+    if (owner !== undefined) {
+      owner.index.delete(this.keys[slot] ?? "");
+      if (owner.index.size === 0) this.dismiss(owner);
+    }
+    this.policy.remove(slot);
+    this.size--;
+    if (this.weigh !== undefined) this.bytes -= this.weightOf(slot);
+  }
+
+  /** Forgets what was in a slot, for another entry. */
+  private release(slot: number): void {
+    this.keys[slot] = "";
+    this.values[slot] = undefined;
+    this.free.push(slot);
+  }
+
+  private isSparse(): boolean {
+    return this.top > WORTH_RELEASING && this.size * SPARSE < this.top;
   }
 
   /** Gives a space a number, with its first entry. */
@@ -213,86 +247,4 @@ export interface Owner {
   readonly seed: number;
   /** Its place in `owners`; -1 while it holds nothing. */
   number: number;
-}
-
-/**
- * One owner's view of a store. A hit is one `Map` look-up, one comparison and the policy's touch.
- *
- * Invariant: every slot in `index` is held, and its `homes` entry is `number`.
- */
-export class Space<Value> implements LocalSpace<Value>, Owner {
-  readonly index: Map<string, number> = new Map();
-  readonly seed: number;
-  number = -1;
-  private readonly slots: Slots;
-  private readonly unwrap: ((value: Value) => unknown) | undefined;
-
-  constructor(slots: Slots, seed: number, unwrap: ((value: Value) => unknown) | undefined) {
-    this.slots = slots;
-    this.seed = seed;
-    this.unwrap = unwrap;
-  }
-
-  get(key: string, now: number): Value | undefined {
-    const slot = this.index.get(key);
-    if (slot === undefined) return undefined;
-    const slots = this.slots;
-    if ((slots.deadlines[slot] ?? 0) <= now) {
-      slots.drop(slot);
-      return undefined;
-    }
-    slots.policy.touch(slot);
-    // Only this space writes to the slots in its index, and `set` takes a Value.
-    return slots.values[slot] as Value;
-  }
-
-  peek(key: string, now: number): Value | undefined {
-    const slot = this.index.get(key);
-    if (slot === undefined || this.slots.isExpired(slot, now)) return undefined;
-    return this.slots.values[slot] as Value;
-  }
-
-  /** Whether a live entry is there, without counting an access. */
-  has(key: string, now: number): boolean {
-    const slot = this.index.get(key);
-    return slot !== undefined && !this.slots.isExpired(slot, now);
-  }
-
-  set(key: string, value: Value, deadline: number, now: number): boolean {
-    const slots = this.slots;
-    // Weighing runs foreign code, which may use the tier itself: nothing is looked up before it has ended.
-    const weight = slots.weigh === undefined ? 0 : this.weightOf(slots.weigh, value, key);
-    const slot = this.index.get(key);
-    const storable = deadline > now && weight <= slots.maxBytes;
-    if (storable && slot !== undefined && slots.bytes - slots.weightOf(slot) + weight <= slots.maxBytes) {
-      slots.replace(slot, value, deadline, weight);
-      return true;
-    }
-    // An entry that outgrew its place comes in anew, so that making room cannot pick the entry that is being written.
-    if (slot !== undefined) slots.drop(slot);
-    if (storable) slots.insert(this, key, value, deadline, weight, now);
-    return storable;
-  }
-
-  delete(key: string): boolean {
-    const slot = this.index.get(key);
-    if (slot === undefined) return false;
-    this.slots.drop(slot);
-    return true;
-  }
-
-  /** The weight in whole bytes. If there is none, the old value is dropped: it is known to be outdated. */
-  private weightOf(weigh: (value: unknown, key: string) => number, value: Value, key: string): number {
-    try {
-      const weight = weigh(this.unwrap === undefined ? value : this.unwrap(value), key);
-      if (typeof weight !== "number" || !(weight >= 0)) {
-        throw new TypeError(`weigh must return a number of bytes, at least 0, got ${typeof weight === "number" ? weight : typeof weight}`);
-      }
-      // Whole numbers add up exactly, fractions would drift.
-      return Math.ceil(weight);
-    } catch (error) {
-      this.delete(key);
-      throw error;
-    }
-  }
 }

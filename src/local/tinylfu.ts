@@ -33,8 +33,8 @@ const PROTECTED_SHARE = 0.8;
 /** A candidate that loses with more than this count is warm, and one in `WARM_ODDS` of those is let in all the same. */
 const WARM_COUNT = 6;
 const WARM_ODDS = 128;
-/** Accesses for each entry after which all counts are halved. */
-const SAMPLE_FACTOR = 10;
+/** Accesses for each entry after which all counts are halved and the window takes a step. */
+const PERIOD = 10;
 /** Small integers stay below 2^30 on every engine; a count of hits that wraps round costs one wrong step of the window. */
 const SMALL = 2 ** 30 - 1;
 
@@ -53,14 +53,13 @@ export class TinyLfu implements Eviction {
   marks: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST_SLOT);
   hashes: Int32Array<ArrayBuffer> = new Int32Array(FIRST_SLOT);
   sketch: Sketch = new Sketch(0);
-  /** Accesses that raised a count since the counts were halved, plus half of those before. */
-  counted = 0;
   windowMax = 1;
   protectedMax = 0;
   climber: Climber = new Climber();
   private hits = 0;
   private misses = 0;
-  private sample = SAMPLE_FACTOR;
+  /** Accesses after which counts are halved even though nothing had to go. */
+  private longest = 2 * PERIOD;
   private fitted = 0;
   private readonly room: Room;
   private readonly random: () => number;
@@ -79,14 +78,14 @@ export class TinyLfu implements Eviction {
     this.links.resize(capacity);
     const entries = Math.min(capacity, this.room.maxEntries);
     this.sketch.grow(entries);
-    this.sample = entries * SAMPLE_FACTOR;
+    this.longest = 2 * PERIOD * entries;
   }
 
   add(slot: number, key: string, seed: number): void {
     this.salt ??= randomSalt();
     this.hashes[slot] = hashString(key, this.salt ^ seed);
     this.misses++;
-    if (++this.counted >= this.sample) this.age();
+    if (this.hits + this.misses >= this.longest) this.rest();
     this.marks[slot] = 1;
     this.enter(WINDOW, slot);
     this.spill();
@@ -95,13 +94,7 @@ export class TinyLfu implements Eviction {
   touch(slot: number): void {
     const mark = this.marks[slot] ?? 0;
     this.hits = (this.hits + 1) & SMALL;
-    if ((mark & MAX_COUNT) === MAX_COUNT) {
-      // As in TinyLFU, an access that cannot raise a full count does not hasten the ageing.
-      this.marks[slot] = mark | ASKED;
-      return;
-    }
-    this.marks[slot] = (mark + 1) | ASKED;
-    this.counted++;
+    this.marks[slot] = ((mark & MAX_COUNT) === MAX_COUNT ? mark : mark + 1) | ASKED;
   }
 
   remove(slot: number): void {
@@ -111,7 +104,7 @@ export class TinyLfu implements Eviction {
 
   victim(now: number): number {
     const held = this.sizes[WINDOW] + this.sizes[PROBATION] + this.sizes[PROTECTED];
-    if (this.hits + this.misses >= held * SAMPLE_FACTOR) this.climb(held);
+    if (this.hits + this.misses >= held * PERIOD) this.climb(held);
     else if (held !== this.fitted) this.fit(held);
     this.spill();
     const resident = this.leastOfMain(now);
@@ -136,7 +129,6 @@ export class TinyLfu implements Eviction {
     this.hashes = new Int32Array(FIRST_SLOT);
     this.sketch = new Sketch(0);
     this.climber = new Climber();
-    this.counted = 0;
     this.hits = 0;
     this.misses = 0;
     this.fit(this.room.maxEntries);
@@ -159,10 +151,7 @@ export class TinyLfu implements Eviction {
     return Math.min(MAX_COUNT, this.sketch.frequency(at(this.hashes, slot)) + ((this.marks[slot] ?? 0) & MAX_COUNT));
   }
 
-  /**
-   * Halves every count. This walks the sketch and the slots, which comes to less than a word for each access counted. Hits
-   * alone do not bring it about, since counts are of no use before something has to go.
-   */
+  /** Halves every count. This walks the sketch and the slots, which comes to less than a word for each access. */
   private age(): void {
     const { marks } = this;
     this.sketch.halve();
@@ -170,7 +159,6 @@ export class TinyLfu implements Eviction {
       const mark = marks[slot] ?? 0;
       marks[slot] = (mark & ~MAX_COUNT) | ((mark & MAX_COUNT) >>> 1);
     }
-    this.counted >>>= 1;
   }
 
   /**
@@ -179,7 +167,8 @@ export class TinyLfu implements Eviction {
    */
   private admits(candidate: number, resident: number): boolean {
     const count = this.frequency(candidate);
-    if (count > this.frequency(resident)) return true;
+    // What the resident's mark says alone often settles it, without a look at the sketch.
+    if (count > ((this.marks[resident] ?? 0) & MAX_COUNT) && count > this.frequency(resident)) return true;
     return count > WARM_COUNT && this.random() * WARM_ODDS < 1;
   }
 
@@ -222,8 +211,9 @@ export class TinyLfu implements Eviction {
   /** Takes an entry's bit; whether it had it. */
   private spend(slot: number): boolean {
     const mark = this.marks[slot] ?? 0;
+    if ((mark & ASKED) === 0) return false;
     this.marks[slot] = mark & ~ASKED;
-    return (mark & ASKED) !== 0;
+    return true;
   }
 
   /** Moves the oldest of an overfull window to probation. Without an eviction there is room for them. */
@@ -231,8 +221,16 @@ export class TinyLfu implements Eviction {
     while (this.sizes[WINDOW] > this.windowMax) this.transfer(this.links.back(WINDOW), PROBATION);
   }
 
-  /** One step of the window's share, at once: up to a sixteenth of the entries move, once in ten accesses for each. */
+  /** The end of a period in which no entry had to go: nothing is known about the window, but counts must not fill up. */
+  private rest(): void {
+    this.age();
+    this.hits >>>= 1;
+    this.misses >>>= 1;
+  }
+
+  /** The end of a period: the window's share takes a step, at once; up to a sixteenth of the entries move, once in ten accesses for each. */
   private climb(held: number): void {
+    this.age();
     this.climber.step(this.hits / (this.hits + this.misses));
     this.hits = 0;
     this.misses = 0;

@@ -1,0 +1,90 @@
+/**
+ * One owner's part of a store: the index from its keys to slots, and what is done with an entry that is found there. It relies
+ * on `slots.ts` for making room, and on callers for the time.
+ *
+ * @module
+ */
+import type { LocalSpace } from "./local-tier.ts";
+import type { Owner, Slots } from "./slots.ts";
+
+/**
+ * One owner's view of a store. A hit is one `Map` look-up, one comparison and the policy's touch.
+ *
+ * Invariant: every slot in `index` is held, and its `homes` entry is `number`.
+ */
+export class Space<Value> implements LocalSpace<Value>, Owner {
+  readonly index: Map<string, number> = new Map();
+  readonly seed: number;
+  number = -1;
+  private readonly slots: Slots;
+  private readonly unwrap: ((value: Value) => unknown) | undefined;
+
+  constructor(slots: Slots, seed: number, unwrap: ((value: Value) => unknown) | undefined) {
+    this.slots = slots;
+    this.seed = seed;
+    this.unwrap = unwrap;
+  }
+
+  get(key: string, now: number): Value | undefined {
+    const slot = this.index.get(key);
+    if (slot === undefined) return undefined;
+    const slots = this.slots;
+    if ((slots.deadlines[slot] ?? 0) <= now) {
+      slots.drop(slot);
+      return undefined;
+    }
+    slots.policy.touch(slot);
+    // Only this space writes to the slots in its index, and `set` takes a Value.
+    return slots.values[slot] as Value;
+  }
+
+  peek(key: string, now: number): Value | undefined {
+    const slot = this.index.get(key);
+    if (slot === undefined || this.slots.isExpired(slot, now)) return undefined;
+    return this.slots.values[slot] as Value;
+  }
+
+  /** Whether a live entry is there, without counting an access. */
+  has(key: string, now: number): boolean {
+    const slot = this.index.get(key);
+    return slot !== undefined && !this.slots.isExpired(slot, now);
+  }
+
+  set(key: string, value: Value, deadline: number, now: number): boolean {
+    const slots = this.slots;
+    // Weighing runs foreign code, which may use the tier itself: nothing is looked up before it has ended.
+    const weight = slots.weigh === undefined ? 0 : this.weightOf(slots.weigh, value, key);
+    const slot = this.index.get(key);
+    const storable = deadline > now && weight <= slots.maxBytes;
+    if (storable && slot !== undefined && slots.bytes - slots.weightOf(slot) + weight <= slots.maxBytes) {
+      slots.replace(slot, value, deadline, weight);
+      return true;
+    }
+    // An entry that outgrew its place comes in anew, so that making room cannot pick the entry that is being written.
+    if (slot !== undefined) slots.drop(slot);
+    if (storable) slots.insert(this, key, value, deadline, weight, now);
+    return storable;
+  }
+
+  delete(key: string): boolean {
+    const slot = this.index.get(key);
+    if (slot === undefined) return false;
+    this.slots.drop(slot);
+    return true;
+  }
+
+  /** The weight in whole bytes. If there is none, the old value is dropped: it is known to be outdated. */
+  private weightOf(weigh: (value: unknown, key: string) => number, value: Value, key: string): number {
+    try {
+      const weight = weigh(this.unwrap === undefined ? value : this.unwrap(value), key);
+      if (typeof weight !== "number" || !(weight >= 0)) {
+        throw new TypeError(`weigh must return a number of bytes, at least 0, got ${typeof weight === "number" ? weight : typeof weight}`);
+      }
+      // Whole numbers add up exactly, fractions would drift.
+      return Math.ceil(weight);
+    } catch (error) {
+      this.delete(key);
+      throw error;
+    }
+  }
+}
