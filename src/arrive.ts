@@ -121,6 +121,7 @@ function lead({ core, scope }: Caller, call: Call, { binding, reference, loader,
   core.sweep(binding);
   const flight = new Flight(call, scope, binding, reference.key, reference.params, loader);
   flight.maxAgeMs = maxAgeMs;
+  flight.bornAfter = bornAfter ?? 0;
   flight.background = background !== undefined;
   flight.drawn = background?.drawn;
   if (binding.lingers && bornAfter === undefined) flight.old = localCopy(binding, reference.key);
@@ -172,7 +173,7 @@ async function conclude(caller: Caller, call: Call, ask: Ask, first: Entered): P
       return { outcome: old && !isOwnCopy(ask, old) ? old : { ok: false, error: abandoned(spec.name), loaded: true }, collapsed };
     }
     if (outcome === LOST) entered = takeOver(caller, call, ask, flight);
-    else if (collapsed && (isOlder(ask, flight, outcome, born) || isOwnCopy(ask, outcome))) {
+    else if (collapsed && (!suits(flight, ask) || isOlder(ask, flight, outcome, born) || isOwnCopy(ask, outcome))) {
       const { final } = flight;
       // What the flight answers in the end may do.
       if (final && entered.awaited !== final) entered = { flight, collapsed, awaited: final };
@@ -209,7 +210,10 @@ function isJoinable(flight: Flight, ask: Ask): boolean {
   return flight.sentAt === undefined || now - flight.sentAt <= writeBudgetMs(flight);
 }
 
-/** Whether a flight began late enough for a caller that knows of an invalidation. Old copies that it may hand out are another matter. */
+/**
+ * Whether a flight, and the load it shares, began late enough for a caller that knows of an invalidation. Old copies that it may
+ * hand out are another matter.
+ */
 function suits({ birth }: Flight, { bornAfter }: Ask): boolean {
   return bornAfter === undefined || birth > bornAfter;
 }

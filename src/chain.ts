@@ -15,7 +15,7 @@ import { protect } from "./clone.ts";
 import { decodeValue } from "./decode.ts";
 import { serveWhileLoading } from "./early.ts";
 import { ageMs, freshLeftMs } from "./entry.ts";
-import { decodeSlot } from "./envelope.ts";
+import { decodeSlot, isTombstone } from "./envelope.ts";
 import type { CacheError } from "./errors.ts";
 import { Operation } from "./flight.ts";
 import type { Call, OwnLoader } from "./flight.ts";
@@ -25,6 +25,7 @@ import { draw, fadeMs, isDue } from "./freshness.ts";
 import { isOfGenerations } from "./generations.ts";
 import { keyDigest, storedKey } from "./key.ts";
 import { load } from "./load.ts";
+import { passingEntry } from "./local-entry.ts";
 import { isYoung, stillStands } from "./local-probe.ts";
 import type { ReadJob } from "./remote-storage.ts";
 import type { Scope } from "./scope.ts";
@@ -52,8 +53,8 @@ export class Flight extends Operation<Outcome> implements ReadJob {
   readonly scope: Scope;
   readonly loader: OwnLoader | undefined;
   readonly startedAt: number;
-  /** Its place in the order in which flights began and were asked for. */
-  readonly birth: number;
+  /** Its place in the order in which flights and loads began; while it shares the load of a refresh, that load's place. */
+  birth: number;
   /** The epoch at which it began. */
   readonly epoch: number;
   /** The generations of its key: of the node, and of tags. */
@@ -64,6 +65,8 @@ export class Flight extends Operation<Outcome> implements ReadJob {
   captures: readonly (Capture | undefined)[] = NONE;
   /** Older copies are no answer to this flight. */
   maxAgeMs: number | undefined = undefined;
+  /** Nor are loads that began no later than this. */
+  bornAfter = 0;
   /** Nobody asked for it but a copy that is about to end, or has ended. */
   background = false;
   /** What chance said about renewing early, once it was asked. */
@@ -164,6 +167,10 @@ export class Flight extends Operation<Outcome> implements ReadJob {
         (short) => this.ask(part, short),
         () => this.miss(part),
       );
+  }
+
+  glimpsed(slot: Slot | undefined): void {
+    if (slot && isTombstone(slot.bytes)) this.distrust();
   }
 
   answered(slot: Slot | undefined, asRead: readonly (number | undefined)[], standing: readonly number[] | undefined, ms: number): void {
@@ -285,18 +292,8 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     } catch {
       return undefined;
     }
-    const entry: LocalEntry = {
-      value: own,
-      revision: -1,
-      createdAt,
-      calmUntil: now + leftMs,
-      fadeMs: 0,
-      epoch: this.epoch,
-      groups: this.groups,
-      generations: Array.from(this.captures, (capture) => capture?.numbers),
-      guarded: part.storage.guarded,
-    };
-    return { entry, source: part.name };
+    const { epoch, groups, captures } = this;
+    return { entry: passingEntry({ value: own, createdAt, until: now + leftMs, guarded: part.storage.guarded }, captures, epoch, groups), source: part.name };
   }
 
   private report(part: RemotePart, reason: string): void {

@@ -57,7 +57,7 @@ export class Core implements RemoteHost, CallHost {
   /** Where statistics are sent to a sink. */
   readonly statsFlush: StatsFlush | undefined;
   closed = false;
-  /** Counts flights, so that "began before" does not depend on a clock. */
+  /** Counts flights and loads of refreshes, so that "began before" does not depend on a clock. */
   births = 0;
   /** Whether a key was read or written yet. */
   used = false;

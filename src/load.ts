@@ -10,6 +10,7 @@ import type { Binding } from "./binding.ts";
 import type { Flight } from "./chain.ts";
 import { describe } from "./duration.ts";
 import { offer } from "./early.ts";
+import { ageMs } from "./entry.ts";
 import { CacheError } from "./errors.ts";
 import { execute, isUnchanged, resultOf } from "./execution.ts";
 import type { Loaded, Result } from "./execution.ts";
@@ -19,17 +20,25 @@ import type { Stale } from "./types.ts";
 import { foundByLoad } from "./found.ts";
 import { lifeFor } from "./freshness.ts";
 import { stillStands } from "./local-probe.ts";
+import type { Refresh } from "./refresh.ts";
 import { admits, reportHook, settleFailed, settleFound } from "./settle.ts";
 import { countLoad } from "./stats.ts";
 
 /** Loads what a flight found in no tier. */
 export function load(flight: Flight): void {
-  const { binding } = flight;
-  const refreshing = binding.refreshes.get(flight.key);
-  const running = refreshing?.load;
-  if (running && !binding.core.epochs.outlived(flight.groups, refreshing.epoch) && !running.result && !running.call.silent(binding.core.clock.monotonic()))
-    return void share(flight, running);
-  const { spec } = binding;
+  const refreshing = flight.binding.refreshes.get(flight.key);
+  if (refreshing?.load && isShareable(flight, refreshing, refreshing.load)) void share(flight, refreshing, refreshing.load);
+  else loadAlone(flight);
+}
+
+/** Whether the load of a refresh is an answer to a flight: it goes on, and began after every invalidation that the flight has to heed. */
+function isShareable({ binding, groups, bornAfter }: Flight, { birth, epoch }: Refresh, running: Operation<Loaded>): boolean {
+  const { core } = binding;
+  return birth > bornAfter && !core.epochs.outlived(groups, epoch) && !running.result && !running.call.silent(core.clock.monotonic());
+}
+
+function loadAlone(flight: Flight): void {
+  const { spec } = flight.binding;
   if (!flight.loader && spec.loadAll) return queue(flight);
   if (!flight.loader && !spec.load) return settleFailed(flight, noLoader(spec.name), false);
   const { gates } = flight.call;
@@ -43,13 +52,19 @@ export function noLoader(node: string): CacheError {
 }
 
 /** A refresh is loading this key: its load began after whatever was in the tiers, so it is an answer, and it is stored by the refresh. */
-async function share(flight: Flight, running: Operation<Loaded>): Promise<void> {
-  const loaded = await flight.call.follow(running, flight.binding.spec.hardTimeoutMs);
+async function share(flight: Flight, refreshing: Refresh, running: Operation<Loaded>): Promise<void> {
+  const { birth, binding, maxAgeMs } = flight;
+  flight.birth = refreshing.birth;
+  const loaded = await flight.call.follow(running, binding.spec.hardTimeoutMs);
   if (loaded === LOST || loaded === OVERDUE) {
+    flight.birth = birth;
     // Else the same dead load would be found again, at once where the runtime rejects promises of ended requests.
-    const refreshing = flight.binding.refreshes.get(flight.key);
-    if (refreshing?.load === running) refreshing.load = undefined;
+    if (refreshing.load === running) refreshing.load = undefined;
     return load(flight);
+  }
+  if (maxAgeMs !== undefined && loaded.ok && ageMs(loaded.createdAt, binding.core.clock.now()) > maxAgeMs) {
+    flight.birth = birth;
+    return loadAlone(flight);
   }
   flight.stores = false;
   settleLoaded(flight, loaded);

@@ -50,6 +50,17 @@ export function localEntry(
   return { value, revision: -1, createdAt, calmUntil, fadeMs: fade, epoch, groups, generations, guarded };
 }
 
+/** What is old in a remote tier as an entry: no local tier keeps it, but a flight may fall back on it. `until` is when it ends, by the monotonic clock. */
+export function passingEntry(
+  { value, createdAt, until, guarded }: { readonly value: unknown; readonly createdAt: number; readonly until: number; readonly guarded: boolean },
+  captures: readonly (Capture | undefined)[],
+  epoch: number,
+  groups: readonly string[],
+): LocalEntry {
+  const generations = Array.from(captures, (capture) => capture?.numbers);
+  return { value, revision: -1, createdAt, calmUntil: until, fadeMs: 0, epoch, groups, generations, guarded };
+}
+
 /** Puts an entry into a local tier, until the end of its node's stale windows; `false` if it is past its life, or not held. @throws what `weigh` throws */
 export function putEntry({ core, spec }: Binding, part: LocalPart, key: string, entry: LocalEntry): boolean {
   const now = core.clock.monotonic();

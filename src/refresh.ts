@@ -38,6 +38,8 @@ export class Refresh extends Operation<Refreshed> {
   load: Operation<Loaded> | undefined = undefined;
   /** The epoch at which it began to read. */
   epoch = 0;
+  /** The place of its load in the order in which flights and loads began. */
+  birth = 0;
   next: Refresh | undefined = undefined;
 }
 
@@ -131,6 +133,7 @@ async function loadOnce(mine: Refresh, { binding, key, params }: Target, env: un
   const { core, spec, counters } = binding;
   const operation = new Operation<Loaded>(mine.call);
   mine.load = operation;
+  mine.birth = ++core.births;
   const { load, loadAll } = spec;
   const one = (param: unknown, context: LoadContext<unknown>): unknown => loadAlone(loadAll?.([param], inList(context)), spec.name);
   const old = localCopy(binding, key)?.entry;

@@ -18,6 +18,8 @@ import type { Slot, Storage, WriteEntry } from "./storage.ts";
 /** A slot to read, with the generations that its node needs. */
 export interface ReadJob extends Job {
   readonly names: readonly string[];
+  /** What was read, where the answer has to wait until missing generations are made. */
+  glimpsed(slot: Slot | undefined): void;
   /**
    * @param asRead the generations beside the slot; `undefined` where one was missing.
    * @param standing the same after missing ones were made; `undefined` if that failed, and then the tier must not be written.
@@ -173,7 +175,12 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
       });
       const ms = clock.monotonic() - began;
       learn(names, generations, sentAt);
-      const standing = isComplete(generations) ? generations : await complete(view, names, generations);
+      let standing: readonly number[] | undefined;
+      if (isComplete(generations)) standing = generations;
+      else {
+        for (const [index, job] of jobs.entries()) job.glimpsed(slots[index]);
+        standing = await complete(view, names, generations);
+      }
       const pick = picker(names);
       tell(jobs, (job, index) => job.answered(slots[index], pick(job.names, generations), standing && pick(job.names, standing), ms), "read");
     } catch (error) {

@@ -37,9 +37,12 @@ export function capture(part: RemotePart, short: string, groups: readonly string
       view,
       storedKey: short,
       names: namesIn(part, groups),
+      glimpsed(slot) {
+        if (slot && isTombstone(slot.bytes)) forsake(binding, key);
+      },
       answered(slot, _asRead, standing, ms) {
         part.counters.readTimeMs += ms;
-        if (slot && isTombstone(slot.bytes)) forsake(binding, key);
+        this.glimpsed(slot);
         if (!standing) return resolve(undefined);
         resolve({ stamp: part.storage.conditional ? (slot ? stampOf(slot.bytes) : null) : undefined, numbers: standing });
       },

@@ -23,7 +23,17 @@ const RAISING: readonly Mutant[] = [
     "if (flight.outlived || !suits(flight, ask)) return false;",
     "if (!suits(flight, ask)) return false;",
   ),
-  mutant("the load of a refresh is shared across an epoch", STORIES, "src/load.ts", "!binding.core.epochs.outlived(flight.groups, refreshing.epoch) && ", ""),
+  mutant("the load of a refresh is shared across an epoch", STORIES, "src/load.ts", "!core.epochs.outlived(groups, epoch) && ", ""),
+  mutant("the load of a refresh is shared by those who know of a later invalidation", STORIES, "src/load.ts", "return birth > bornAfter && ", "return "),
+  mutant("a flight is joined as if the load it shares were its own", STORIES, "src/load.ts", "  flight.birth = refreshing.birth;\n", ""),
+  mutant(
+    "a flight that has come to share an older load answers those who joined it before",
+    STORIES,
+    "src/arrive.ts",
+    "(!suits(flight, ask) || isOlder(",
+    "(isOlder(",
+  ),
+  mutant("a tombstone counts only when the generations beside it are known", STORIES, "src/remote-storage.ts", "job.glimpsed(slots[index]);", "void job;"),
   mutant(
     "a set or refresh that an epoch cut off keeps its local copy",
     STORIES,

@@ -24,6 +24,7 @@ import type { Plan, Run, Setting, Step } from "./plan.ts";
 import type { Choices } from "../../testing/random.ts";
 import { createVirtualClock } from "../../testing/virtual-clock.ts";
 import type { VirtualClock } from "../../testing/virtual-clock.ts";
+import { forgetWakes, wakeNext } from "./wakes.ts";
 import { createServer, DELAY_MS, generationsOf, KEYS } from "./world.ts";
 import type { Op, Server, Version, View } from "./world.ts";
 
@@ -79,6 +80,7 @@ export class Simulation implements Audience {
     this.choices = choices;
     this.setting = setting;
     this.telling = telling;
+    forgetWakes();
     this.clock = createVirtualClock(present);
     this.mail = new OpMail(this.clock, (line) => this.say(line));
     const post = {
@@ -147,9 +149,9 @@ export class Simulation implements Audience {
     for (;;) {
       await turn();
       const due = this.drains;
-      if (due.length === 0) return;
       this.drains = [];
       for (const { op, run } of due) asking.run(op, run);
+      if (due.length === 0 && !wakeNext()) return;
     }
   }
 

@@ -476,6 +476,44 @@ describe("views that know of an invalidation", () => {
     expect(await own.ask(1)).toBe("v2 from local");
   });
 
+  test("they do not share the load of a refresh that began before them", async () => {
+    const own = stage(ONE);
+    await own.ask(0);
+    const refresh = await own.begin("refresh", 1);
+    await own.pass(refresh, "read L");
+    await own.apply(refresh, "load source");
+    await own.pass(await own.begin("inv", 0), "write L");
+    const after = await own.begin("after", 1);
+    await own.pass(after, "read L");
+    expect(own.open(after)).toEqual(["load source"]);
+    await own.rest();
+    expect(after.answers).toEqual([{ version: 3, source: "load" }]);
+    expect(own.verdict()).toBeUndefined();
+  });
+
+  test.each(["before", "after"])("nor do they by way of a flight that began after them, if they join it %s it shares that load", async (when) => {
+    const own = stage(ONE);
+    await own.ask(0);
+    const refresh = await own.begin("refresh", 1);
+    await own.pass(refresh, "read L");
+    await own.apply(refresh, "load source");
+    await own.pass(await own.begin("inv", 0, { x: 5 }), "write L");
+    // The invalidation was of both keys; the view is made here, with the other one.
+    const other = await own.begin("after", 1, { key: 1 });
+    await own.pass(other, "read L", "load source", "write L");
+    const plain = await own.begin("get", 1);
+    const early = when === "before" ? await own.begin("after", 1) : undefined;
+    if (early) expect(own.open(early)).toEqual([]);
+    await own.pass(plain, "read L");
+    expect(own.open(plain)).toEqual([]);
+    const after = early ?? (await own.begin("after", 1));
+    await own.answer(refresh, "load source");
+    expect(plain.answers).toEqual([{ version: 2, source: "load" }]);
+    await own.rest();
+    expect(after.answers).toEqual([{ version: 3, source: "load" }]);
+    expect(own.verdict()).toBeUndefined();
+  });
+
   test.each([IF_ERROR, WHILE_LOADING])("they do not fall back on a stale local copy (windows %i)", async (windows) => {
     const own = stage(ONE, windows);
     await own.ask(1);
@@ -599,6 +637,25 @@ describe("stale copies", () => {
     await own.lose(get, "load source");
     expect(get.answers).toEqual([]);
     expect(get.failed).toBe(true);
+  });
+
+  test("a stale copy is no answer once the tombstone was read, though a generation has yet to be made", async () => {
+    const own = stage(ONE, WHILE_LOADING);
+    const first = await own.begin("get", 1);
+    await own.pass(first, "read L");
+    await own.lose(first, "ensure L");
+    await own.pass(first, "load source");
+    await own.advance(TIMES.local);
+    await own.pass(await own.begin("inv", 0), "write L");
+    const early = await own.begin("get", 1);
+    expect(early.answers).toEqual([{ version: 1, source: "local", stale: true }]);
+    await own.pass(early, "read L");
+    expect(own.open(early)).toEqual(["ensure L"]);
+    const late = await own.begin("get", 1);
+    expect(late.answers).toEqual([]);
+    await own.rest();
+    expect(late.answers).toEqual([{ version: 2, source: "load" }]);
+    expect(own.verdict()).toBeUndefined();
   });
 
   test("a slow load is not waited for where a stale copy may answer", async () => {
