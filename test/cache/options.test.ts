@@ -102,6 +102,21 @@ describe("maxAge", () => {
     expect(await any).toBe("a#1");
     expect(await young).toBe("a#2");
   });
+
+  test.each([0, 1])("does not take the load of a refresh that began too long ago, nor by way of others (%i)", async (others) => {
+    const clock = fakeClock();
+    const { cache } = rig({ clock });
+    const slow = Promise.withResolvers<string>();
+    const Item = counted<string>({ load: (_key, nth) => (nth === 1 ? slow.promise : "new") });
+    const refreshed = cache.refresh(Item("a"));
+    await clock.advance(10_000);
+    const any = Array.from({ length: others }, () => cache.get(Item("a")));
+    const young = cache.get(Item("a"), { maxAge: "1s" });
+    slow.resolve("old");
+    expect([await refreshed, ...(await Promise.all(any))]).toEqual(["old", ...any.map(() => "old")]);
+    expect(await young).toBe("new");
+    expect(Item.loads).toHaveLength(2);
+  });
 });
 
 describe("load", () => {

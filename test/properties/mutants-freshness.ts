@@ -33,6 +33,13 @@ const RAISING: readonly Mutant[] = [
     "(!suits(flight, ask) || isOlder(",
     "(isOlder(",
   ),
+  mutant(
+    "whoever takes no old copies gets the load of a refresh that is old",
+    "test/cache/options.test.ts",
+    "src/load.ts",
+    "if (maxAgeMs !== undefined && loaded.ok && ",
+    "if (maxAgeMs === 0 && loaded.ok && ",
+  ),
   mutant("a tombstone counts only when the generations beside it are known", STORIES, "src/remote-storage.ts", "job.glimpsed(slots[index]);", "void job;"),
   mutant(
     "a set or refresh that an epoch cut off keeps its local copy",

@@ -11,6 +11,13 @@ const STORIES = "test/properties/stories.test.ts";
 
 const LEASES: readonly Mutant[] = [
   mutant(
+    "a flight's promise bears no mark",
+    "test/runtimes/workerd/own-request.test.ts",
+    "src/flight.ts",
+    "call.requestScoped ? markedPromise<Result>() : undefined",
+    "undefined",
+  ),
+  mutant(
     "a set waits for a dead one without a lease",
     STORIES,
     "src/replace.ts",

@@ -49,7 +49,8 @@ Promise.withResolvers = <Result>(): PromiseWithResolvers<Result> => {
       void then((result) => (settledBy === op ? run(result) : void waiting.push({ op, run: () => run(result) })));
     });
   };
-  Object.defineProperty(promise, "then", { value: woken });
+  // oxlint-disable-next-line unicorn/no-thenable -- a promise has one anyway
+  void Object.defineProperty(promise, "then", { value: woken });
   return {
     promise,
     resolve(result) {
