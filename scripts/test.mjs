@@ -23,6 +23,7 @@ const CHECKS = [
   { name: "format", command: "oxfmt --check ." },
   { name: "packaging: publint", command: "publint --strict" },
   { name: "packaging: types", command: "attw --pack . --profile esm-only" },
+  { name: "packaging: imports", command: "node scripts/check-package.mjs" },
   { name: "exports", command: "node scripts/check-exports.mjs" },
   { name: "leaks", command: "node scripts/check-leaks.mjs", show: true },
   { name: "snippets", command: "node scripts/check-snippets.mjs" },

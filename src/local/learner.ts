@@ -21,7 +21,7 @@ const LONG_BUCKETS = 2;
 /** Half the width of the triangle with which what was seen at one age is spread over the ages nearby. */
 const REACH = 5;
 /** The sum of the triangle at each age, which is cut off at both ends. */
-const WEIGHTS: Float64Array = Float64Array.from({ length: BUCKETS }, (_, bucket) => {
+const WEIGHTS: Float64Array = /* @__PURE__ */ Float64Array.from({ length: BUCKETS }, (_, bucket) => {
   let sum = 0;
   for (let near = 0; near < BUCKETS; near++) sum += Math.max(0, REACH - Math.abs(near - bucket));
   return sum;

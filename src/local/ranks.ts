@@ -17,7 +17,7 @@ export const CELLS: number = CLASSES * BUCKETS;
 export const MAX_USES = 127;
 
 /** Where the numbers of a count begin in a table. */
-export const ROWS: Uint16Array<ArrayBuffer> = Uint16Array.from({ length: MAX_USES + 1 }, (_, count) => classOf(count) * BUCKETS);
+export const ROWS: Uint16Array<ArrayBuffer> = /* @__PURE__ */ Uint16Array.from({ length: MAX_USES + 1 }, (_, count) => classOf(count) * BUCKETS);
 
 function classOf(count: number): number {
   if (count < 4) return count;

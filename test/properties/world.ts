@@ -157,7 +157,8 @@ export function createServer(name: string, ttlMs: number, weak: boolean, post: P
         },
         ({ slots: shown }) => shown.map((slot) => describeSlot(slot?.bytes)).join(" "),
       );
-      for (const [index, slot] of result.slots.entries()) if (slot && isTombstone(slot.bytes)) post.heard(keys[index] ?? "", atStep);
+      // What comes after its caller has given up is thrown away.
+      if (!signal.aborted) for (const [index, slot] of result.slots.entries()) if (slot && isTombstone(slot.bytes)) post.heard(keys[index] ?? "", atStep);
       return result;
     },
     write: (entries, signal) =>
