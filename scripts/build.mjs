@@ -47,6 +47,8 @@ const { output } = await bundle.write({
   format: "esm",
   entryFileNames: "[name].js",
   chunkFileNames: "chunks/[name]-[hash].js",
+  codeSplitting: { groups: [{ name: "shared", test: /src\/(errors|duration|stats|stats-batch|storage|redact|serializer\/(bounds|plain))\.ts$/ }] },
+  comments: { legal: true, annotation: true, jsdoc: false },
 });
 await bundle.close();
 for (const { fileName } of output) emitted.add(join(dist, fileName));
