@@ -26,6 +26,8 @@ export const LOCAL_CONTESTANTS = [
   "cacheme, w-tinylfu",
   "cacheme, adaptive()",
   "lru-cache",
+  "quick-lru",
+  "flru",
   "@neophi/sieve-cache",
   "mnemonist",
   "transitory",
@@ -44,6 +46,10 @@ export async function contestantNamed(name: string): Promise<MakeContestant | un
       return ours({ policy: adaptive() });
     case "lru-cache":
       return fromClass(await optionalPeer("lru-cache"), "LRUCache", (capacity) => [{ max: capacity, ttl: TTL_MS }]);
+    case "quick-lru":
+      return fromClass(await optionalPeer("quick-lru"), "default", (capacity) => [{ maxSize: capacity, maxAge: TTL_MS }]);
+    case "flru":
+      return fromFunction(await optionalPeer("flru"));
     case "@neophi/sieve-cache":
       return fromClass(await optionalPeer("@neophi/sieve-cache"), "SieveCache", (capacity) => [capacity]);
     case "mnemonist":
@@ -73,6 +79,11 @@ function fromClass(exports: Exports, className: string, argumentsFor: (capacity:
   const Made = exports?.[className];
   if (typeof Made !== "function") return undefined;
   return (capacity) => checked(className, Reflect.construct(Made, argumentsFor(capacity)));
+}
+
+function fromFunction(exports: Exports): MakeContestant | undefined {
+  const create = exports?.["default"];
+  return typeof create === "function" ? (capacity) => checked("flru", create(capacity)) : undefined;
 }
 
 function fromTransitory(exports: Exports): MakeContestant | undefined {
