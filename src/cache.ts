@@ -123,7 +123,7 @@ class View implements Caller {
       if (options !== undefined) return readWith(this, this.askFor(reference, options.load), options);
       if (this.after !== undefined) return read(this, this.askFor(reference, undefined));
       const hit = probe(binding, reference.key);
-      if (hit === undefined) return fly(this, this.askFor(reference, undefined));
+      if (hit === undefined) return fly(this, this.askFor(reference, undefined), this.core.turnTime());
       const value = takeEntry(binding, hit);
       if (this.core.statsFlush !== undefined) counted(this, 1);
       return Promise.resolve(value);

@@ -21,11 +21,10 @@ export type Renew = (ask: Ask, drawn: number | undefined) => void;
  * first that is fresh, else the first in its window. Where it is due or stale, it is handed to `renewing`. A stale one is no
  * answer where nothing outlives the answer: there it is renewed while the caller waits.
  */
-export function linger(caller: Caller, ask: Ask, renewing: Renew): LocalEntry | undefined {
+export function linger(caller: Caller, ask: Ask, now: number, renewing: Renew): LocalEntry | undefined {
   const { binding, reference, maxAgeMs, bornAfter } = ask;
   if (!binding.lingers || bornAfter !== undefined) return undefined;
   const { staleWhileRevalidateMs } = binding.spec.freshness;
-  const now = binding.core.turnTime();
   let old: { readonly entry: LocalEntry; readonly counters: TierCounters } | undefined;
   for (const { space, counters } of binding.chain.locals) {
     const entry = space.peek(reference.key, now);

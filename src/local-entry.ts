@@ -43,8 +43,9 @@ export function localEntry(
   groups: readonly string[] | undefined,
 ): LocalEntry {
   const lifeMs = Math.min(jittered(part.ttlMs, freshness), found.leftMs);
-  const fade = lifeMs === Number.POSITIVE_INFINITY ? 0 : fadeMs(found.costMs, freshness);
-  const calmUntil = found.since + lifeMs - fade;
+  // In whole ms, which take no memory of their own.
+  const fade = lifeMs === Number.POSITIVE_INFINITY ? 0 : Math.floor(fadeMs(found.costMs, freshness));
+  const calmUntil = Math.floor(found.since + lifeMs - fade);
   const { value, createdAt, guarded } = found;
   // Revision -1: what was captured before a slow load may have been replaced since, so the first hit compares.
   return { value, revision: -1, createdAt, calmUntil, fadeMs: fade, epoch, groups, generations, guarded };

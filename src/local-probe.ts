@@ -15,9 +15,13 @@ import type { OldCopy } from "./found.ts";
 
 /** The calm local entry of a key, counted as a hit or a miss of the tiers asked. What fades or is stale is for `linger.ts`. */
 export function probe(binding: Binding, key: string): LocalEntry | undefined {
+  return probeAt(binding, key, binding.core.turnTime());
+}
+
+/** The same at a time that whoever asks for many keys has looked at once. For one key it would be a number to make for a call. */
+function probeAt(binding: Binding, key: string, now: number): LocalEntry | undefined {
   const { nearest, nearestCounters, core, lingers } = binding;
   if (nearest === undefined || nearestCounters === undefined) return undefined;
-  const now = core.turnTime();
   const entry = nearest.get(key, now);
   // Where nothing lingers the tier has looked at the time already: looking at the entry's own costs a tenth of a hit.
   if (entry !== undefined && (!lingers || entry.calmUntil > now) && (entry.revision === core.revision.value || stillStands(binding, entry))) {
@@ -29,9 +33,9 @@ export function probe(binding: Binding, key: string): LocalEntry | undefined {
 }
 
 /** The calm local entry of what is asked, unless it is too old for this caller, or the caller takes none. */
-export function young({ binding, reference, maxAgeMs, bornAfter }: Ask): LocalEntry | undefined {
+export function young({ binding, reference, maxAgeMs, bornAfter }: Ask, now: number): LocalEntry | undefined {
   if (bornAfter !== undefined) return undefined;
-  const entry = probe(binding, reference.key);
+  const entry = probeAt(binding, reference.key, now);
   return entry !== undefined && isYoung(binding, entry, maxAgeMs) ? entry : undefined;
 }
 

@@ -21,8 +21,9 @@ import type { LookupResult, ReadOptions } from "./types.ts";
 
 /** The value of one key. */
 export async function read(caller: Caller, ask: Ask): Promise<unknown> {
-  const entry = young(ask);
-  return entry ? takeLocal(caller, ask, entry) : fly(caller, ask);
+  const now = caller.core.turnTime();
+  const entry = young(ask, now);
+  return entry ? takeLocal(caller, ask, entry) : fly(caller, ask, now);
 }
 
 function takeLocal(caller: Caller, { binding }: Ask, entry: LocalEntry): unknown {
@@ -40,9 +41,10 @@ interface Looked {
 }
 
 function look(caller: Caller, asks: readonly Ask[]): Looked {
+  const now = caller.core.turnTime();
   const due: { readonly ask: Ask; readonly drawn: number | undefined }[] = [];
   return {
-    entries: asks.map((ask) => young(ask) ?? linger(caller, ask, (one, drawn) => void due.push({ ask: one, drawn }))),
+    entries: asks.map((ask) => young(ask, now) ?? linger(caller, ask, now, (one, drawn) => void due.push({ ask: one, drawn }))),
     renewIn: (call) => {
       for (const { ask, drawn } of due) renew(caller, call(), ask, drawn);
     },
@@ -55,8 +57,8 @@ export function counted({ core, scope }: Caller, requests: number): void {
 }
 
 /** Past the calm local entries: takes one that lingers, joins the key's flight, or leads it. */
-export function fly(caller: Caller, ask: Ask): Promise<unknown> {
-  const entry = ask.binding.lingers ? linger(caller, ask, (one, drawn) => renew(caller, callBy(caller), one, drawn)) : undefined;
+export function fly(caller: Caller, ask: Ask, now: number): Promise<unknown> {
+  const entry = ask.binding.lingers ? linger(caller, ask, now, (one, drawn) => renew(caller, callBy(caller), one, drawn)) : undefined;
   if (entry) return new Promise((resolve) => resolve(takeLocal(caller, ask, entry)));
   if (caller.core.statsFlush === undefined) return arrive(caller, ask, take);
   return arrive(caller, ask, (binding, outcome, collapsed) => {

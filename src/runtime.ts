@@ -18,7 +18,10 @@ export interface Runtime {
   readonly waitUntil: ((promise: Promise<unknown>) => void) | undefined;
   /** Runs `run` once all keys that belong to the present drain have been asked for. */
   scheduleDrain(run: () => void): void;
-  /** The monotonic time as of some moment in the present turn, where that is cheaper to have than the exact one. */
+  /**
+   * The monotonic time as of some moment in the present turn, in whole ms, rounded down, where that is cheaper to have than the
+   * exact one.
+   */
   readonly turnTime?: (() => number) | undefined;
 }
 
@@ -36,8 +39,9 @@ const USES = 64;
 function oncePerTurn(): (() => number) | undefined {
   const { setImmediate } = globalThis as Host;
   if (typeof setImmediate !== "function") return undefined;
-  // Fields of an object: variables that a closure shares are slower to get at.
-  const last = { time: 0.5, uses: 0, armed: false };
+  // Fields of an object: variables that a closure shares are slower to get at. A time in whole ms is a small integer, which can be
+  // handed from function to function; a fraction takes memory each time.
+  const last = { time: 0, uses: 0, armed: false };
   const endOfTurn = (): void => {
     last.armed = false;
     last.uses = 0;
@@ -45,7 +49,7 @@ function oncePerTurn(): (() => number) | undefined {
   return () => {
     if (last.uses-- > 0) return last.time;
     last.uses = USES - 1;
-    last.time = performance.now();
+    last.time = Math.floor(performance.now());
     if (!last.armed) {
       last.armed = true;
       setImmediate(endOfTurn);

@@ -13,7 +13,7 @@ export interface LocalSpace<Value> {
   /** The value without counting an access. */
   peek(key: string, now: number): Value | undefined;
   /**
-   * Stores a value until `deadline` (`Infinity`: no end).
+   * Stores a value until `deadline`, rounded down to a whole ms (`Infinity`: no end).
    *
    * @returns `false` if it was not stored: already past its deadline, or heavier than the whole tier. The old value is
    * gone in that case too. A policy may also evict the newcomer later; `true` promises only that it is held now.

@@ -55,14 +55,16 @@ export class Space<Value> implements LocalSpace<Value>, Owner {
     // Weighing runs foreign code, which may use the tier itself: nothing is looked up before it has ended.
     const weight = slots.weigh === undefined ? 0 : this.weightOf(slots.weigh, value, key);
     const slot = this.index.get(key);
-    const storable = deadline > now && weight <= slots.maxBytes;
+    // Callers may know the time in whole ms only, and nothing is to be held beyond its end.
+    const end = Math.floor(deadline);
+    const storable = end > now && weight <= slots.maxBytes;
     if (storable && slot !== undefined && slots.bytes - slots.weightOf(slot) + weight <= slots.maxBytes) {
-      slots.replace(slot, value, deadline, weight);
+      slots.replace(slot, value, end, weight);
       return true;
     }
     // An entry that outgrew its place comes in anew, so that making room cannot pick the entry that is being written.
     if (slot !== undefined) slots.drop(slot);
-    if (storable) slots.insert(this, key, value, deadline, weight, now);
+    if (storable) slots.insert(this, key, value, end, weight, now);
     return storable;
   }
 
