@@ -166,7 +166,10 @@ describe("any bytes", () => {
   test("above the cap of a payload, 16 MiB, are corrupt, and at the cap are not", () => {
     expect(MAX_PAYLOAD_BYTES).toBe(16_777_216);
     const above = encodeEntry(owner, KEY, { ...entry, payload: new Uint8Array(MAX_PAYLOAD_BYTES + 1) });
-    expect(decodeSlot(above, owner, KEY)).toEqual({ kind: "corrupt", reason: "payload too large" });
+    const decoded = decodeSlot(above, owner, KEY);
+    // Nothing that may hold the payload is compared as a whole: telling the difference would take gigabytes.
+    expect(decoded.kind).toBe("corrupt");
+    expect(decoded.kind === "corrupt" && decoded.reason).toBe("payload too large");
     for (const [length, kind] of [
       [MAX_PAYLOAD_BYTES, "entry"],
       [MAX_PAYLOAD_BYTES + 1, "corrupt"],

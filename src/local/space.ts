@@ -11,11 +11,14 @@ import type { Owner, Slots } from "./slots.ts";
  * One owner's view of a store. A hit is one `Map` look-up, one comparison and the policy's touch.
  *
  * Invariant: every slot in `index` is held, and its `homes` entry is `number`.
+ * Invariant: `missed` is not in `index`.
  */
 export class Space<Value> implements LocalSpace<Value>, Owner {
   readonly index: Map<string, number> = new Map();
   readonly seed: number;
   number = -1;
+  /** A key that `get` has just missed, and that is often set next. It is not in `index`, and need not be looked up again. */
+  missed: string | undefined = undefined;
   private readonly slots: Slots;
   private readonly unwrap: ((value: Value) => unknown) | undefined;
 
@@ -27,7 +30,10 @@ export class Space<Value> implements LocalSpace<Value>, Owner {
 
   get(key: string, now: number): Value | undefined {
     const slot = this.index.get(key);
-    if (slot === undefined) return undefined;
+    if (slot === undefined) {
+      this.missed = key;
+      return undefined;
+    }
     const slots = this.slots;
     if ((slots.deadlines[slot] ?? 0) <= now) {
       slots.drop(slot);
@@ -54,7 +60,7 @@ export class Space<Value> implements LocalSpace<Value>, Owner {
     const slots = this.slots;
     // Weighing runs foreign code, which may use the tier itself: nothing is looked up before it has ended.
     const weight = slots.weigh === undefined ? 0 : this.weightOf(slots.weigh, value, key);
-    const slot = this.index.get(key);
+    const slot = key === this.missed ? undefined : this.index.get(key);
     // Callers may know the time in whole ms only, and nothing is to be held beyond its end.
     const end = Math.floor(deadline);
     const storable = end > now && weight <= slots.maxBytes;
@@ -64,7 +70,10 @@ export class Space<Value> implements LocalSpace<Value>, Owner {
     }
     // An entry that outgrew its place comes in anew, so that making room cannot pick the entry that is being written.
     if (slot !== undefined) slots.drop(slot);
-    if (storable) slots.insert(this, key, value, end, weight, now);
+    if (storable) {
+      this.missed = undefined;
+      slots.insert(this, key, value, end, weight, now);
+    }
     return storable;
   }
 

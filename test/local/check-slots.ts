@@ -12,6 +12,7 @@ import { Lru } from "../../src/local/lru.ts";
 import type { Miniature } from "../../src/local/miniature.ts";
 import { MAX_USES } from "../../src/local/ranks.ts";
 import type { Owner, Slots } from "../../src/local/slots.ts";
+import { Space } from "../../src/local/space.ts";
 import { TinyLfu } from "../../src/local/tinylfu.ts";
 
 const WINDOW = 0;
@@ -38,6 +39,7 @@ function checkHeld(slots: Slots, spaces: readonly Owner[]): Set<number> {
   const held = new Set<number>();
   for (const space of spaces) {
     expect(space.number >= 0).toBe(space.index.size > 0);
+    if (space instanceof Space && space.missed !== undefined) expect(space.index.has(space.missed)).toBe(false);
     if (space.number >= 0) expect(slots.owners[space.number]).toBe(space);
     for (const [key, slot] of space.index) {
       expect(slot).toBeGreaterThanOrEqual(FIRST_SLOT);

@@ -125,13 +125,7 @@ const VIEWS: readonly Mutant[] = [
     "if (binding.lingers && bornAfter === undefined) flight.old",
     "if (binding.lingers) flight.old",
   ),
-  mutant(
-    "a view takes what a flight fell back on",
-    STORIES,
-    "src/arrive.ts",
-    "(isOlder(ask, flight, outcome, born) || isOwnCopy(ask, outcome))",
-    "isOlder(ask, flight, outcome, born)",
-  ),
+  mutant("a view takes what a flight fell back on", STORIES, "src/arrive.ts", " || isOwnCopy(ask, outcome))) {", ")) {"),
   mutant("a view takes what a flight hands out early", STALE, "src/arrive.ts", "early: early && isOwnCopy(ask, early) ? undefined : early", "early"),
 ];
 

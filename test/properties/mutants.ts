@@ -36,8 +36,8 @@ const ORDER: readonly Mutant[] = [
     "a missing generation is made after the right tier was asked",
     STORIES,
     "src/remote-storage.ts",
-    "const standing = isComplete(generations) ? generations : await complete(view, names, generations);",
-    "const standing = isComplete(generations) ? generations : undefined;\n      if (!standing) void complete(view, names, generations);",
+    "standing = await complete(view, names, generations);",
+    "void complete(view, names, generations);",
   ),
 ];
 
@@ -75,7 +75,7 @@ const FENCES: readonly Mutant[] = [
 
 const REFRESHES: readonly Mutant[] = [
   mutant("the load of a refresh is shared across a fence", STORIES, "src/core.ts", "    if (refreshing) refreshing.load = undefined;\n", ""),
-  mutant("the load of a dead refresh is found again", STORIES, "src/load.ts", "    if (refreshing?.load === running) refreshing.load = undefined;\n", ""),
+  mutant("the load of a dead refresh is found again", STORIES, "src/load.ts", "    if (refreshing.load === running) refreshing.load = undefined;\n", ""),
 ];
 
 const STAMPS: readonly Mutant[] = [
