@@ -51,8 +51,9 @@ export interface LocalStorage<Value = unknown> extends LocalTier {
   /** The value, counted as an access, or `undefined` if absent or expired. */
   get(key: string): Value | undefined;
   /**
-   * Stores a value for `ttl` (milliseconds or `"30s"`; `null`, `Infinity` or left out: no end). A ttl of a minute or more may be
-   * counted from the beginning of the present turn of the event loop, unless the tier has a `clock`.
+   * Stores a value for `ttl` (milliseconds or `"30s"`; `null`, `Infinity` or left out: no end), less the fraction of a
+   * millisecond. A ttl of a minute or more may be counted from the beginning of the present turn of the event loop, unless the
+   * tier has a `clock`.
    *
    * @returns `false` if it was not stored: its ttl is 0, or it is heavier than `maxBytes`. An older value is gone then.
    * @throws TypeError naming `key` or `ttl` (nothing has changed then), or what `weigh` throws.
