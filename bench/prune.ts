@@ -24,7 +24,7 @@ const GOAL_S = 60;
 const { values: options } = parseArgs({
   options: {
     rows: { type: "string", default: "1000000" },
-    limit: { type: "string", default: "500" },
+    limit: { type: "string", default: "200" },
     only: { type: "string", default: Object.keys(SQL_SERVERS).join(",") },
     write: { type: "boolean", default: false },
   },
