@@ -67,12 +67,20 @@ export function upstash(options: UpstashOptions): Storage {
   const { client: given, url, token } = optionsOf<UpstashOptions>(options, "upstash");
   const { client, send } = given === undefined ? ownClient(url, token) : givenClient(given);
 
-  function run(script: RedisScript, keys: string[], args: string[], signal: AbortSignal): Promise<unknown> {
-    const known = send(signal, () => client.evalsha(script.sha1, keys, args));
-    return known.catch((error: unknown) => {
-      if (isNoScript(error)) return send(signal, () => client.eval(script.source, keys, args));
-      throw error;
-    });
+  /** Scripts that have run here. One that has not is sent whole: if the database does not know it, its arguments would travel twice. */
+  const known = new Set<RedisScript>();
+
+  async function run(script: RedisScript, keys: string[], args: string[], signal: AbortSignal): Promise<unknown> {
+    if (known.has(script)) {
+      try {
+        return await send(signal, () => client.evalsha(script.sha1, keys, args));
+      } catch (error) {
+        if (!isNoScript(error)) throw error;
+      }
+    }
+    const reply = await send(signal, () => client.eval(script.source, keys, args));
+    known.add(script);
+    return reply;
   }
   async function generate(mode: "raise" | "ensure", names: readonly string[], signal: AbortSignal): Promise<readonly number[]> {
     if (names.length === 0) return [];
