@@ -27,6 +27,8 @@ interface Subject {
   readonly peer?: boolean;
 }
 
+const MOST_KB = 12;
+const NEAREST = "@unkey/cache, memory";
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const { values: options } = parseArgs({
   options: {
@@ -109,7 +111,11 @@ ${machineNote(command)}
 
 One bundle for a Worker by esbuild, a kB is 1,000 bytes; drivers are in it where the subpath imports one. Cold import: a fresh Node process, the time of \`import()\`, median of ${rounds} interleaved rounds.
 
-${markdownTable([["", "min + gzip kB", "minified kB", "cold import ms", "Node built-ins left in the bundle"], ...rows])}`;
+${markdownTable([["", "min + gzip kB", "minified kB", "cold import ms", "Node built-ins left in the bundle"], ...rows])}
+
+${goalLines().join("\n")}
+
+What was tried: docs/decisions/013 and 014.`;
 console.log(report);
 if (options.write) await updateResults("bundle", report);
 
@@ -151,6 +157,20 @@ function importTime(code: string): number {
   const names = [...code.matchAll(/from "([^"]+)"/g)].map(([, name]) => JSON.stringify(name));
   const program = `const began = performance.now(); ${names.map((name) => `await import(${name});`).join(" ")} console.log(performance.now() - began); process.exit();`;
   return Number(execFileSync(process.execPath, ["--input-type=module", "--eval", program], { cwd: HERE, encoding: "utf8" }));
+}
+
+function goalLines(): string[] {
+  const core = SUBJECTS[0];
+  const nearest = PEERS.find(({ name }) => name === NEAREST);
+  const { gzipped = 0 } = (core && sizes.get(core)) ?? {};
+  const lines = [`- core and local: ${kB(gzipped)} kB, goal at most ${MOST_KB}: ${verdict(gzipped <= MOST_KB * 1_000)}`];
+  if (!core || !nearest || !times.has(nearest)) return lines;
+  const [own, its] = [median(times.get(core) ?? []), median(times.get(nearest) ?? [])];
+  return [...lines, `- cold import: ${own.toFixed(1)} ms, goal at most that of ${NEAREST}, ${its.toFixed(1)}: ${verdict(own <= its)}`];
+}
+
+function verdict(reached: boolean): string {
+  return reached ? "reached" : "**missed**";
 }
 
 function kB(bytes: number): string {

@@ -76,6 +76,8 @@ Medians of ${rounds} rounds, by CPU time of the thread; each hit awaited and che
 
 ${markdownTable([head, ...rows])}
 
-${goals.filter((line) => line !== "").join("\n")}`;
+${goals.filter((line) => line !== "").join("\n")}
+
+What was tried: docs/decisions/015.`;
 console.log(report);
 if (options.write) await updateResults("hot-peers", report);

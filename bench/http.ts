@@ -78,7 +78,9 @@ ${calls.toLocaleString("en-US")} gets of a zipf stream, a load of 100 ms, tiers 
 
 ${sections.join("\n\n")}
 
-${goals.map((line) => `- ${line}`).join("\n")}`;
+${goals.map((line) => `- ${line}`).join("\n")}
+
+What was tried: docs/decisions/015.`;
 console.log(report);
 for (const fault of faults) console.error(`WRONG: ${fault}`);
 if (faults.length > 0) process.exitCode = 1;

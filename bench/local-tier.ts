@@ -28,6 +28,15 @@ const SMALL = { capacity: 10_000, rounds: 5 };
 const LARGE = { capacity: 1_000_000, rounds: 3 };
 const NO_EXPIRY = new Set([BARE, "@neophi/sieve-cache", "mnemonist", "flru"]);
 const TIMEOUT_MS = 600_000;
+const OURS = "cacheme, ";
+/** Of a bare `Map`, and of the rival, with the few entries. */
+const GOALS: readonly { readonly figure: string; readonly base: string; readonly least: number }[] = [
+  { figure: "get-hit", base: BARE, least: 0.65 },
+  { figure: "set-new", base: RIVAL, least: 1 },
+  { figure: "zipf 95/5", base: RIVAL, least: 1.3 },
+];
+/** Of a tier with many entries that was filled once. */
+const MOST_BYTES: Readonly<Record<string, number>> = { "cacheme, lru": 65, "cacheme, w-tinylfu": 90, "cacheme, adaptive()": 120 };
 
 const { values: options } = parseArgs({
   options: { quick: { type: "boolean", default: false }, only: { type: "string", default: "" }, write: { type: "boolean", default: false } },
@@ -48,7 +57,7 @@ parts.push(`### Memory\n\n${memoryTable(memories)}`);
 
 const command = ["npm run bench:local-tier", ...(process.argv.length > 2 ? ["--", ...process.argv.slice(2)] : [])].join(" ");
 const legend = `Medians of ${SMALL.rounds} rounds (${LARGE.rounds} with ${count(LARGE.capacity)} entries), M operations for each CPU second; in brackets the median of the rounds' ratios to the bare \`Map\`, which never evicts. "zipf 95/5" and "set-new" are given beside ${RIVAL} as well. Where there is expiry it is on; "no ttl" marks the others. quick-lru and flru hold up to twice as many entries as they were made for.`;
-const report = `## Local tier\n\n${machineNote(command)}\n\n${legend}\n\n${parts.join("\n\n")}`;
+const report = `## Local tier\n\n${machineNote(command)}\n\n${legend}\n\n${parts.join("\n\n")}\n\n${goalLines().join("\n")}\n\nWhat was tried: docs/decisions/015.`;
 console.log(report);
 if (options.write) await updateResults("local-tier", report);
 
@@ -106,6 +115,28 @@ function memoryTable(byCapacity: ReadonlyMap<number, Results>): string {
     ...[...byCapacity.values()].flatMap((results) => kinds.map((kind) => (results.has(name) ? middle(results.get(name) ?? [], kind).toFixed(0) : ""))),
   ]);
   return markdownTable([head, ...body]);
+}
+
+function goalLines(): string[] {
+  const ours = names.filter((name) => name.startsWith(OURS));
+  const speeds = GOALS.flatMap(({ figure, base, least }) =>
+    ours.map((name) => {
+      const value = ratio(small, name, base, figure);
+      return `- ${figure}, ${name.slice(OURS.length)}: ${value.toFixed(2)} of ${base}, goal at least ${least}: ${verdict(value >= least)}`;
+    }),
+  );
+  const filled = memories.get(LARGE.capacity);
+  if (!filled) return speeds;
+  const bytes = ours.map((name) => {
+    const value = middle(filled.get(name) ?? [], "bytes, filled");
+    const most = MOST_BYTES[name] ?? 0;
+    return `- memory of ${count(LARGE.capacity)} entries, ${name.slice(OURS.length)}: ${value.toFixed(0)} bytes each, goal at most ${most}: ${verdict(value <= most)}`;
+  });
+  return [...speeds, ...bytes];
+}
+
+function verdict(reached: boolean): string {
+  return reached ? "reached" : "**missed**";
 }
 
 function middle(rounds: readonly LocalFigures[], figure: string): number {
