@@ -18,7 +18,7 @@ export function probe(binding: Binding, key: string): LocalEntry | undefined {
   return probeAt(binding, key, binding.core.turnTime());
 }
 
-/** The same at a time that whoever asks for many keys has looked at once. For one key it would be a number to make for a call. */
+/** The same at a time that the caller has: whoever asks for many keys looks at the clock once. */
 function probeAt(binding: Binding, key: string, now: number): LocalEntry | undefined {
   const { nearest, nearestCounters, core, lingers } = binding;
   if (nearest === undefined || nearestCounters === undefined) return undefined;

@@ -7,6 +7,7 @@
 import { Redis } from "@upstash/redis";
 import { createCache, defineNode, local } from "cacheme";
 import { upstash } from "cacheme/upstash";
+import { cachifiedWith } from "./cachified.ts";
 import type { Contestant, Load, Row } from "./contestant.ts";
 import { createHttpReference } from "./http-reference.ts";
 import { peer } from "./peers.ts";
@@ -89,15 +90,7 @@ const contestants: Readonly<Record<HttpName, Create>> = {
     return single(get, context.settle);
   },
   async "@epic-web/cachified"(database, load) {
-    interface Options {
-      key: string;
-      cache: object;
-      ttl: number;
-      getFreshValue: () => Promise<Row>;
-    }
-    const { cachified } = await peer<{ cachified(options: Options): Promise<Row> }>("@epic-web/cachified");
-    const { LRUCache } = await peer<{ LRUCache: new (options: object) => object }>("lru-cache");
-    const memory = new LRUCache({ max: CAPACITY });
+    const { cachified, memory } = await cachifiedWith(CAPACITY);
     const redis = new Redis(database);
     const context = background();
     const far = {

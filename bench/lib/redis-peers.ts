@@ -5,6 +5,7 @@
  * @module
  */
 import type { Redis } from "ioredis";
+import { cachifiedWith } from "./cachified.ts";
 import type { Contestant, Load, Row } from "./contestant.ts";
 import { peer } from "./peers.ts";
 
@@ -67,15 +68,7 @@ const peers: Readonly<Record<RedisPeerName, Create>> = {
     return single((uid) => cache.wrap(`uid:${uid}`, () => load(uid), HOUR_MS));
   },
   async "@epic-web/cachified"(client, max, load) {
-    interface Options {
-      key: string;
-      cache: object;
-      ttl: number;
-      getFreshValue: () => Promise<Row>;
-    }
-    const { cachified } = await peer<{ cachified(options: Options): Promise<Row> }>("@epic-web/cachified");
-    const { LRUCache } = await peer<{ LRUCache: new (options: object) => object }>("lru-cache");
-    const memory = new LRUCache({ max });
+    const { cachified, memory } = await cachifiedWith(max);
     const far = {
       get: async (key: string): Promise<unknown> => parsed(await client.get(key)),
       set: (key: string, value: unknown) => client.set(key, JSON.stringify(value), "PX", HOUR_MS),

@@ -5,6 +5,7 @@
  * @module
  */
 import { createCache, defineNode, local } from "cacheme";
+import { cachifiedWith } from "./cachified.ts";
 import type { Row } from "./contestant.ts";
 import { peer } from "./peers.ts";
 
@@ -70,15 +71,7 @@ const contestants: Readonly<Record<TieredName, Create>> = {
     return each(load, (key, fresh) => cache.getOrSet(key, fresh, { ttl: HOUR_MS }));
   },
   async "@epic-web/cachified"(load, capacity) {
-    interface Options {
-      key: string;
-      cache: object;
-      ttl: number;
-      getFreshValue: () => Promise<Row>;
-    }
-    const { cachified } = await peer<{ cachified(options: Options): Promise<Row> }>("@epic-web/cachified");
-    const { LRUCache } = await peer<{ LRUCache: new (options: object) => object }>("lru-cache");
-    const cache = new LRUCache({ max: capacity });
+    const { cachified, memory: cache } = await cachifiedWith(capacity);
     return each(load, (key, getFreshValue) => cachified({ key, cache, ttl: HOUR_MS, getFreshValue }));
   },
   async "async-cache-dedupe"(load, capacity) {
