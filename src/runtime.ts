@@ -23,6 +23,16 @@ export interface Runtime {
    * exact one.
    */
   readonly turnTime?: (() => number) | undefined;
+  /** The same time for whoever counts uses by themselves; where `turnTime` is. */
+  readonly turn?: Turn | undefined;
+}
+
+/** The time of the present turn of the event loop. */
+export interface Turn {
+  /** The time as of some moment in the turn, or `Infinity` while nobody has looked: what ends after it lives. */
+  horizon: number;
+  /** Looks at the clock. */
+  read(): number;
 }
 
 interface Host {
@@ -36,26 +46,29 @@ const USES = 64;
  * A clock that is read once a turn of the event loop, or once in 64 uses, whichever comes first: reading it costs as much
  * as a whole look-up. On Workers the clock stands still in the same way by itself.
  */
-function oncePerTurn(): (() => number) | undefined {
+function oncePerTurn(): Pick<Runtime, "turn" | "turnTime"> {
   const { setImmediate } = globalThis as Host;
-  if (typeof setImmediate !== "function") return undefined;
+  if (typeof setImmediate !== "function") return {};
   // Fields of an object: variables that a closure shares are slower to get at. A time in whole ms is a small integer, which can be
   // handed from function to function; a fraction takes memory each time.
   const last = { time: 0, uses: 0, armed: false };
   const endOfTurn = (): void => {
     last.armed = false;
     last.uses = 0;
+    turn.horizon = Number.POSITIVE_INFINITY;
   };
-  return () => {
-    if (last.uses-- > 0) return last.time;
+  const read = (): number => {
     last.uses = USES - 1;
     last.time = Math.floor(performance.now());
+    turn.horizon = last.time;
     if (!last.armed) {
       last.armed = true;
       setImmediate(endOfTurn);
     }
     return last.time;
   };
+  const turn: Turn = { horizon: Number.POSITIVE_INFINITY, read };
+  return { turn, turnTime: () => (last.uses-- > 0 ? last.time : read()) };
 }
 
 function turnOfTheEventLoop(): (run: () => void) => void {
@@ -76,7 +89,7 @@ function turnOfTheEventLoop(): (run: () => void) => void {
 }
 
 /** The host this module was loaded in. */
-export const runtime: Runtime = { requestScoped: false, waitUntil: undefined, scheduleDrain: turnOfTheEventLoop(), turnTime: oncePerTurn() };
+export const runtime: Runtime = { requestScoped: false, waitUntil: undefined, scheduleDrain: turnOfTheEventLoop(), ...oncePerTurn() };
 
 /** Lets a process end while a timer waits, where the host knows a way to say so. */
 export function unref(timer: unknown): void {

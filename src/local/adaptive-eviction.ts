@@ -16,14 +16,13 @@ import { at, FIRST_SLOT, resized } from "./cells.ts";
 import { Ghost } from "./ghost.ts";
 import { Learner } from "./learner.ts";
 import { Miniature } from "./miniature.ts";
+import { LAST_TICK } from "./policy.ts";
 import type { Eviction, Room } from "./policy.ts";
 import { bucketOf, fixedTables, MAX_USES, ROWS } from "./ranks.ts";
 import type { RankTable } from "./ranks.ts";
 import { hashString, randomSalt } from "./string-hash.ts";
 import { Victims } from "./victims.ts";
 
-/** Time counts accesses modulo 2^30, so that it stays a small integer on every engine; ages that wrap round do no harm. */
-const TIME_MASK = 2 ** 30 - 1;
 /** The stamp of a slot that is not held. */
 const GONE = -1;
 /** In the byte of uses: the key is watched. The other bits count. */
@@ -81,7 +80,6 @@ export class Adaptive implements Eviction {
   top: number = FIRST_SLOT;
   readonly ghost: Ghost = new Ghost();
   private readonly victims = new Victims();
-  private now = 0;
   private hand: number = FIRST_SLOT;
   private latestAt = 0;
   private thoughtAt = 0;
@@ -103,10 +101,8 @@ export class Adaptive implements Eviction {
     this.victims.clear();
   }
 
-  add(slot: number, key: string, seed: number): void {
+  add(slot: number, key: string, seed: number, now: number): void {
     this.salt ??= randomSalt();
-    const now = (this.now + 1) & TIME_MASK;
-    this.now = now;
     const hash = hashString(key, this.salt ^ seed);
     this.hashes[slot] = hash;
     this.stamps[slot] = now;
@@ -116,13 +112,11 @@ export class Adaptive implements Eviction {
     if (this.mind !== undefined) this.welcome(this.mind, slot, hash, now);
   }
 
-  touch(slot: number): void {
-    const now = (this.now + 1) & TIME_MASK;
-    this.now = now;
+  touch(slot: number, now: number): void {
     this.stamps[slot] = now;
     const uses = this.uses[slot] ?? 0;
     if (uses < MAX_USES) this.uses[slot] = uses + 1;
-    else if (uses > MAX_USES) this.touchWatched(slot, uses);
+    else if (uses > MAX_USES) this.touchWatched(slot, uses, now);
   }
 
   remove(slot: number): void {
@@ -172,8 +166,8 @@ export class Adaptive implements Eviction {
 
   /** A newcomer to a tier that has been full: what is known of it from earlier, and whether it is watched. */
   private welcome(mind: Mind, slot: number, hash: number, now: number): void {
-    if (((now - this.thoughtAt) & TIME_MASK) >= mind.think) this.think(mind);
-    if (((now - this.agedAt) & TIME_MASK) >= mind.capacity * AGE_FACTOR) this.age(mind);
+    if (((now - this.thoughtAt) & LAST_TICK) >= mind.think) this.think(mind);
+    if (((now - this.agedAt) & LAST_TICK) >= mind.capacity * AGE_FACTOR) this.age(mind);
     const known = this.ghost.count(hash);
     this.uses[slot] = known;
     if (isWatched(hash, mind.rate)) {
@@ -184,9 +178,9 @@ export class Adaptive implements Eviction {
     if (++this.latestAt === mind.latest.length) this.latestAt = 0;
   }
 
-  private touchWatched(slot: number, uses: number): void {
+  private touchWatched(slot: number, uses: number, now: number): void {
     if (uses < (WATCHED | MAX_USES)) this.uses[slot] = uses + 1;
-    this.mind?.miniature.access(at(this.hashes, slot), 0, this.now);
+    this.mind?.miniature.access(at(this.hashes, slot), 0, now);
   }
 
   /** Looks up the rank of an entry and keeps it in mind if that is low. */
@@ -195,12 +189,12 @@ export class Adaptive implements Eviction {
     const stamp = at(this.stamps, slot);
     if (stamp === GONE) return;
     const row = ROWS[(this.uses[slot] ?? 0) & MAX_USES] ?? 0;
-    this.victims.offer(slot, at(ranks, row + bucketOf((this.now - stamp) & TIME_MASK)), stamp, olderFirst);
+    this.victims.offer(slot, at(ranks, row + bucketOf((this.room.tick - stamp) & LAST_TICK)), stamp, olderFirst);
   }
 
   /** Learns anew, and takes the order that hits most. */
   private think({ capacity, learner, miniature, think }: Mind): void {
-    this.thoughtAt = this.now;
+    this.thoughtAt = this.room.tick;
     learner.learn();
     this.current = miniature.best(this.current);
     const fade = 0.5 ** (think / (HALF_LIFE * capacity));
@@ -212,7 +206,7 @@ export class Adaptive implements Eviction {
   /** Halves all counts, so that what was popular once does not stay for ever. It walks everything, once in 30 accesses for each entry. */
   private age({ miniature }: Mind): void {
     const { uses } = this;
-    this.agedAt = this.now;
+    this.agedAt = this.room.tick;
     for (let slot = FIRST_SLOT; slot < this.top; slot++) {
       const both = uses[slot] ?? 0;
       uses[slot] = (both & WATCHED) | ((both & MAX_USES) >>> 1);
@@ -240,8 +234,8 @@ export class Adaptive implements Eviction {
       if (watched) fresh.miniature.access(hash, uses, stamp);
     }
     this.latestAt = 0;
-    this.thoughtAt = this.now;
-    if (mind === undefined) this.agedAt = this.now;
+    this.thoughtAt = this.room.tick;
+    if (mind === undefined) this.agedAt = this.room.tick;
     this.victims.clear();
     this.mind = fresh;
     return fresh;

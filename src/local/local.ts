@@ -102,10 +102,7 @@ export function local<Value = unknown>(options: LocalOptions<Value> = {}): Local
 function storage<Value>(slots: Slots, clock: Partial<Clock> | undefined): LocalStorage<Value> {
   const own = slots.space<Value>();
   const exact = () => (clock?.monotonic === undefined ? systemClock.monotonic() : clock.monotonic());
-  const ofTheTurn = (clock?.monotonic === undefined ? runtime.turnTime : undefined) ?? exact;
-  // Reading the clock costs more than a hit: it is left alone until something of this space can expire, and then read once a turn.
-  let timed = false;
-  const now = () => (timed ? ofTheTurn() : Number.NEGATIVE_INFINITY);
+  const turn = (clock?.monotonic === undefined ? runtime.turn : undefined) ?? { horizon: Number.POSITIVE_INFINITY, read: exact };
   return {
     kind: "local",
     space: (unwrap) => slots.space(unwrap),
@@ -116,18 +113,19 @@ function storage<Value>(slots: Slots, clock: Partial<Clock> | undefined): LocalS
       return slots.bytes;
     },
     clear: () => slots.clear(),
-    get: (key) => own.get(key, now()),
+    get: (key) => own.ask(key),
     set: (key, value, ttl = null) => {
       if (typeof key !== "string") throw new TypeError(`key must be a string, got ${describe(key)}`);
       const ttlMs = toMs(ttl, "ttl");
-      if (ttlMs === null) return own.set(key, value, Number.POSITIVE_INFINITY, now());
-      timed = true;
+      if (ttlMs === null) return own.set(key, value, Number.POSITIVE_INFINITY, slots.time());
+      // Reading the clock costs more than a hit: it is left alone until something of this space can end.
+      slots.turn = turn;
       // A turn may have lasted for longer than a short life; a long one may as well begin with the turn.
-      const setAt = ttlMs < LONG_LIFE_MS ? exact() : ofTheTurn();
+      const setAt = ttlMs < LONG_LIFE_MS ? exact() : slots.time();
       return own.set(key, value, setAt + ttlMs, setAt);
     },
     delete: (key) => own.delete(key),
-    has: (key) => own.has(key, now()),
+    has: (key) => own.has(key, slots.time()),
   };
 }
 

@@ -1,8 +1,8 @@
 /**
  * How often keys were asked for lately, in about 8 bytes for each: a count-min sketch (Cormode and Muthukrishnan, 2005) of
- * 4-bit counters in 2 rows. A key's two counters lie in one block of 64 bytes, so that counting touches one cache line. (For
- * so many keys in so little memory two long rows estimate as well as four short ones, and cost half.) It takes hashes, not keys,
- * and does not decide when to age: its owner does, as in TinyLFU.
+ * 4-bit counters in 2 rows. It is told counts, not occurrences, and raises a key's two counters to them; they lie in one block of
+ * 64 bytes, so that this touches one cache line. (For so many keys in so little memory two long rows estimate as well as four
+ * short ones, and cost half.) It takes hashes, not keys, and does not decide when to age: its owner does, as in TinyLFU.
  *
  * @module
  */
@@ -19,7 +19,7 @@ const MIN_CAPACITY = 64;
 /**
  * Counts for about `capacity` keys.
  *
- * Invariant: an estimate is never below the true count (up to 15, halved as often as the sketch was), and may be above it.
+ * Invariant: an estimate is never below the largest count noted (halved as often as the sketch was since), and may be above it.
  * Invariant: the number of blocks is a power of two, and a key's block is given by the low bits of its hash. Hence a table
  * can be doubled by repeating it, without changing any estimate.
  */
@@ -43,8 +43,8 @@ export class Sketch {
     this.blockMask = blocks - 1;
   }
 
-  /** Raises a key's counters by `count`, at most to 15. */
-  add(hash: number, count: number): void {
+  /** Raises a key's counters to `count`, at most 15, where they are lower. */
+  note(hash: number, count: number): void {
     // The upper bits choose the counters, since the lower ones chose the block: three a word and three the counter in it, for
     // each row. A counter is 4 bits, so that the latter three are taken in their place.
     const base = (hash & this.blockMask) * BLOCK_WORDS;
@@ -69,8 +69,8 @@ export class Sketch {
 
   private raise(index: number, shift: number, count: number): void {
     const word = this.table[index] ?? 0;
-    const raise = Math.min(count, MAX_COUNT - ((word >>> shift) & MAX_COUNT));
-    this.table[index] = (word + (raise << shift)) | 0;
+    const present = (word >>> shift) & MAX_COUNT;
+    if (count > present) this.table[index] = (word + ((count - present) << shift)) | 0;
   }
 }
 

@@ -7,7 +7,9 @@
  * @module
  */
 import { FIRST_SLOT, resized } from "./cells.ts";
+import { LAST_TICK } from "./policy.ts";
 import type { Eviction, EvictionPolicy, Room } from "./policy.ts";
+import type { Turn } from "../runtime.ts";
 import { Space } from "./space.ts";
 import { scramble } from "./string-hash.ts";
 
@@ -17,6 +19,10 @@ const SPARSE = 8;
 const WORTH_RELEASING = 1024;
 /** Spaces that hold entries are numbered; so many numbers fit the narrow array. */
 const NARROW_NUMBERS = 2 ** 8;
+/** How many accesses of one store may rely on one reading of the clock, so that time also goes on in a turn that does not end. */
+const USES = 64;
+/** The time where nothing ends. */
+const TIMELESS: Turn = { horizon: Number.NEGATIVE_INFINITY, read: () => Number.NEGATIVE_INFINITY };
 
 /** How a store is bounded. */
 export interface Bounds {
@@ -41,6 +47,12 @@ export class Slots implements Room {
   readonly policy: Eviction;
   size = 0;
   bytes = 0;
+  /** Accesses so far, see {@link Room}. */
+  tick = 0;
+  /** Accesses up to this one may rely on the time that is known. At most `LAST_TICK`. */
+  lookAt = 0;
+  /** Where calls without a time of their own take it from; before something can end, there is none. */
+  turn: Turn = TIMELESS;
   keys: string[] = [];
   values: unknown[] = [];
   /** The number of the space that a held slot belongs to: one byte for each entry where a reference would be eight. */
@@ -69,6 +81,27 @@ export class Slots implements Room {
     return new Space(this, scramble(++this.spaces), unwrap);
   }
 
+  /** Counts an access and gives its number. */
+  next(): number {
+    if (this.tick === LAST_TICK) {
+      this.tick = this.policy.restart?.() ?? -1;
+      this.lookAt = this.tick;
+    }
+    return ++this.tick;
+  }
+
+  /** The time for a call that has none. */
+  time(): number {
+    const { horizon } = this.turn;
+    return this.tick < this.lookAt-- && horizon !== Number.POSITIVE_INFINITY ? horizon : this.look();
+  }
+
+  /** The time, read anew where it is read at all. */
+  look(): number {
+    this.lookAt = Math.min(this.tick + USES, LAST_TICK);
+    return this.turn.read();
+  }
+
   isExpired(slot: number, now: number): boolean {
     return (this.deadlines[slot] ?? 0) <= now;
   }
@@ -91,7 +124,7 @@ export class Slots implements Room {
       this.weights[slot] = weight;
       this.bytes += weight;
     }
-    this.policy.add(slot, key, owner.seed);
+    this.policy.add(slot, key, owner.seed, this.next());
   }
 
   /** Overwrites an entry in its slot; the caller has checked that the new weight fits. */
@@ -102,7 +135,7 @@ export class Slots implements Room {
       this.bytes += weight - this.weightOf(slot);
       this.weights[slot] = weight;
     }
-    this.policy.touch(slot);
+    this.policy.touch(slot, this.next());
   }
 
   /** Removes an entry: out of its space's `Map`, out of the policy, and its value out of memory. */

@@ -34,12 +34,26 @@ export class Space<Value> implements LocalSpace<Value>, Owner {
       this.missed = key;
       return undefined;
     }
-    const slots = this.slots;
-    if ((slots.deadlines[slot] ?? 0) <= now) {
-      slots.drop(slot);
+    return this.read(slot, now);
+  }
+
+  /**
+   * As `get`, at the time that the store knows.
+   *
+   * A fresh hit never returns from a call that a compiler would not inline: after one, everything has to be loaded anew, which
+   * is a fifth of a hit. So whatever needs the clock is left to the end of another path.
+   */
+  ask(key: string): Value | undefined {
+    const slot = this.index.get(key);
+    if (slot === undefined) {
+      this.missed = key;
       return undefined;
     }
-    slots.policy.touch(slot);
+    const slots = this.slots;
+    const tick = slots.tick + 1;
+    if (tick > slots.lookAt || !((slots.deadlines[slot] ?? 0) > slots.turn.horizon)) return this.read(slot, slots.look());
+    slots.tick = tick;
+    slots.policy.touch(slot, tick);
     // Only this space writes to the slots in its index, and `set` takes a Value.
     return slots.values[slot] as Value;
   }
@@ -82,6 +96,17 @@ export class Space<Value> implements LocalSpace<Value>, Owner {
     if (slot === undefined) return false;
     this.slots.drop(slot);
     return true;
+  }
+
+  /** The value in a slot of this space, unless it has ended. */
+  private read(slot: number, now: number): Value | undefined {
+    const slots = this.slots;
+    if (slots.isExpired(slot, now)) {
+      slots.drop(slot);
+      return undefined;
+    }
+    slots.policy.touch(slot, slots.next());
+    return slots.values[slot] as Value;
   }
 
   /** The weight in whole bytes. If there is none, the old value is dropped: it is known to be outdated. */

@@ -8,14 +8,16 @@
  *
  * Lazy means that a hit moves nothing. It raises the entry's count and sets a bit in one byte; when the entry comes to the end
  * of its list, the bit earns it what the hit would have (Corbató's CLOCK, 1968, does the same for LRU). How often a key was
- * asked for is exact in that byte while it is held, and in a sketch before and after, so a hit does not hash either. All counts
- * are halved from time to time, so that what was popular once does not stay for ever.
+ * asked for is told by that byte while it is held: a newcomer begins with what a sketch remembers of it, and whoever leaves is
+ * noted there again, so a hit does not hash either. All counts are halved from time to time, so that what was popular once does
+ * not stay for ever.
  *
  * @module
  */
 import { at, FIRST_SLOT, resized } from "./cells.ts";
 import { Climber } from "./climber.ts";
 import { Links } from "./links.ts";
+import { LAST_TICK } from "./policy.ts";
 import type { Eviction, EvictionPolicy, Room } from "./policy.ts";
 import { MAX_COUNT, Sketch } from "./sketch.ts";
 import { hashString, randomSalt } from "./string-hash.ts";
@@ -28,6 +30,8 @@ type List = typeof WINDOW | typeof PROBATION | typeof PROTECTED;
 /** A mark is a count of 4 bits, this bit for "asked for since it came to this place", and above it the number of the list. */
 const ASKED = 16;
 const LIST_SHIFT = 5;
+/** A mark that a hit cannot change, but for its list. */
+const FULL = ASKED | MAX_COUNT;
 
 const PROTECTED_SHARE = 0.8;
 /** A candidate that loses with more than this count is warm, and one in `WARM_ODDS` of those is let in all the same. */
@@ -35,8 +39,6 @@ const WARM_COUNT = 6;
 const WARM_ODDS = 128;
 /** Accesses for each entry after which all counts are halved and the window takes a step. */
 const PERIOD = 10;
-/** Small integers stay below 2^30 on every engine; a count of hits that wraps round costs one wrong step of the window. */
-const SMALL = 2 ** 30 - 1;
 
 /**
  * The state of one W-TinyLFU store. A class, so that every hit is a call on one shape.
@@ -49,14 +51,16 @@ export class TinyLfu implements Eviction {
   readonly links: Links = new Links();
   /** Entries in each list. */
   readonly sizes: [window: number, probation: number, guarded: number] = [0, 0, 0];
-  /** Of each entry: accesses counted since it came in, its arrival included, 0 to 15 and halved with the sketch; the bit; its list. */
+  /** Of each entry: accesses counted, its arrival and those of earlier lives included, 0 to 15 and halved with the sketch; the bit; its list. */
   marks: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST_SLOT);
   hashes: Int32Array<ArrayBuffer> = new Int32Array(FIRST_SLOT);
   sketch: Sketch = new Sketch(0);
   windowMax = 1;
   protectedMax = 0;
   climber: Climber = new Climber();
-  private hits = 0;
+  /** The access with which the present period began. */
+  private began = 0;
+  /** Newcomers in it. */
   private misses = 0;
   /** Accesses after which counts are halved even though nothing had to go. */
   private longest = 2 * PERIOD;
@@ -83,28 +87,28 @@ export class TinyLfu implements Eviction {
 
   add(slot: number, key: string, seed: number): void {
     this.salt ??= randomSalt();
-    this.hashes[slot] = hashString(key, this.salt ^ seed);
+    const hash = hashString(key, this.salt ^ seed);
+    this.hashes[slot] = hash;
     this.misses++;
-    if (this.hits + this.misses >= this.longest) this.rest();
-    this.marks[slot] = 1;
+    if (this.accesses() >= this.longest) this.rest();
+    this.marks[slot] = Math.min(MAX_COUNT, this.sketch.frequency(hash) + 1);
     this.enter(WINDOW, slot);
     this.spill();
   }
 
   touch(slot: number): void {
     const mark = this.marks[slot] ?? 0;
-    this.hits = (this.hits + 1) & SMALL;
-    this.marks[slot] = ((mark & MAX_COUNT) === MAX_COUNT ? mark : mark + 1) | ASKED;
+    if ((mark & FULL) !== FULL) this.marks[slot] = ((mark & MAX_COUNT) === MAX_COUNT ? mark : mark + 1) | ASKED;
   }
 
   remove(slot: number): void {
-    this.sketch.add(at(this.hashes, slot), (this.marks[slot] ?? 0) & MAX_COUNT);
+    this.sketch.note(at(this.hashes, slot), this.frequency(slot));
     this.leave(slot);
   }
 
   victim(now: number): number {
     const held = this.sizes[WINDOW] + this.sizes[PROBATION] + this.sizes[PROTECTED];
-    if (this.hits + this.misses >= held * PERIOD) this.climb(held);
+    if (this.accesses() >= held * PERIOD) this.climb(held);
     else if (held !== this.fitted) this.fit(held);
     this.spill();
     const resident = this.leastOfMain(now);
@@ -129,7 +133,7 @@ export class TinyLfu implements Eviction {
     this.hashes = new Int32Array(FIRST_SLOT);
     this.sketch = new Sketch(0);
     this.climber = new Climber();
-    this.hits = 0;
+    this.began = this.room.tick;
     this.misses = 0;
     this.fit(this.room.maxEntries);
   }
@@ -148,7 +152,12 @@ export class TinyLfu implements Eviction {
 
   /** How often an entry was asked for lately, 0 to 15. */
   frequency(slot: number): number {
-    return Math.min(MAX_COUNT, this.sketch.frequency(at(this.hashes, slot)) + ((this.marks[slot] ?? 0) & MAX_COUNT));
+    return (this.marks[slot] ?? 0) & MAX_COUNT;
+  }
+
+  /** Accesses in the present period. */
+  private accesses(): number {
+    return (this.room.tick - this.began) & LAST_TICK;
   }
 
   /** Halves every count. This walks the sketch and the slots, which comes to less than a word for each access. */
@@ -167,8 +176,7 @@ export class TinyLfu implements Eviction {
    */
   private admits(candidate: number, resident: number): boolean {
     const count = this.frequency(candidate);
-    // What the resident's mark says alone often settles it, without a look at the sketch.
-    if (count > ((this.marks[resident] ?? 0) & MAX_COUNT) && count > this.frequency(resident)) return true;
+    if (count > this.frequency(resident)) return true;
     return count > WARM_COUNT && this.random() * WARM_ODDS < 1;
   }
 
@@ -224,15 +232,16 @@ export class TinyLfu implements Eviction {
   /** The end of a period in which no entry had to go: nothing is known about the window, but counts must not fill up. */
   private rest(): void {
     this.age();
-    this.hits >>>= 1;
+    this.began = (this.began + (this.accesses() >>> 1)) & LAST_TICK;
     this.misses >>>= 1;
   }
 
   /** The end of a period: the window's share takes a step, at once; up to a sixteenth of the entries move, once in ten accesses for each. */
   private climb(held: number): void {
     this.age();
-    this.climber.step(this.hits / (this.hits + this.misses));
-    this.hits = 0;
+    const accesses = this.accesses();
+    this.climber.step((accesses - this.misses) / accesses);
+    this.began = this.room.tick;
     this.misses = 0;
     this.fit(held);
     while (this.sizes[WINDOW] < this.windowMax && this.sizes[PROBATION] > 0) this.transfer(this.links.back(PROBATION), WINDOW);
@@ -251,7 +260,7 @@ export class TinyLfu implements Eviction {
 
   private enter(list: List, slot: number): void {
     this.links.push(list, slot);
-    this.marks[slot] = ((this.marks[slot] ?? 0) & (ASKED | MAX_COUNT)) | (list << LIST_SHIFT);
+    this.marks[slot] = ((this.marks[slot] ?? 0) & FULL) | (list << LIST_SHIFT);
     this.sizes[list]++;
   }
 

@@ -78,11 +78,19 @@ function checkLinks(links: Links): void {
   }
 }
 
+/** Stamps tell held slots from others and from each other; what is laid out is what has to be, and nothing held is behind it. */
 function checkLru(policy: Lru, held: ReadonlySet<number>): void {
-  checkLinks(policy.links);
-  const order = policy.order();
-  expect(new Set(order)).toEqual(held);
-  expect(order.length).toBe(held.size);
+  const { stamps, due, since, place, end } = policy;
+  const seen = new Set<number>();
+  expect(end).toBeLessThanOrEqual(due.length);
+  for (const [slot, stamp] of stamps.entries()) {
+    expect(stamp > 0).toBe(held.has(slot));
+    if (stamp === 0) continue;
+    expect(seen.has(stamp)).toBe(false);
+    seen.add(stamp);
+    expect(stamp).toBeGreaterThanOrEqual(since + place);
+    if (stamp < since + end) expect(due[stamp - since]).toBe(slot);
+  }
 }
 
 function checkTinyLfu(policy: TinyLfu, held: ReadonlySet<number>): void {

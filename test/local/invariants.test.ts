@@ -8,6 +8,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { adaptive } from "../../src/local/adaptive.ts";
 import { lru } from "../../src/local/lru.ts";
+import { LAST_TICK } from "../../src/local/policy.ts";
 import { Slots } from "../../src/local/slots.ts";
 import { tinyLfu } from "../../src/local/tinylfu.ts";
 import { checkSlots } from "./check-slots.ts";
@@ -36,6 +37,8 @@ const action = fc.oneof(
 );
 const actions = fc.array(action, { maxLength: 150 });
 const clearAt = fc.option(fc.nat(150));
+/** Accesses until their numbers begin anew, where that is to happen. */
+const ticksLeft = fc.option(fc.nat(100));
 
 describe.each([lru, tinyLfu, adaptive()])("the store with $name", (policy) => {
   test.each([
@@ -43,9 +46,10 @@ describe.each([lru, tinyLfu, adaptive()])("the store with $name", (policy) => {
     { bounds: "entries and bytes", maxBytes: 40 },
   ])("stays consistent and within its bounds by $bounds, and never answers wrongly", ({ maxBytes }) => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 10 }), actions, clearAt, (maxEntries, steps, clear) => {
+      fc.property(fc.integer({ min: 1, max: 10 }), actions, clearAt, ticksLeft, (maxEntries, steps, clear, left) => {
         const weigh = (value: unknown): number => (isHeld(value) ? value.weight : Number.NaN);
         const slots = new Slots({ maxEntries, maxBytes, weigh: maxBytes === Infinity ? undefined : weigh }, policy);
+        if (left !== null) slots.tick = LAST_TICK - left;
         const spaces = [slots.space<Held>(), slots.space<Held>(), slots.space<Held>()];
         const known = new Map<string, Known>();
         let now = 0;

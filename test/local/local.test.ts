@@ -226,6 +226,25 @@ describe("the options of local()", () => {
     expect([one.has("a"), one.has("b"), one.has("c")]).toEqual([true, false, true]);
   });
 
+  test.each(["get", "has"] as const)(
+    "with the host's clock an entry ends at the next turn, and in a turn that does not end within 64 calls of %s",
+    async (method) => {
+      const store = local();
+      const isThere = (): boolean => (method === "get" ? store.get("k") !== undefined : store.has("k"));
+      store.set("forever", 1);
+      store.set("k", 1, 20);
+      expect(isThere()).toBe(true);
+      for (const until = performance.now() + 25; performance.now() < until;);
+      let calls = 0;
+      while (isThere()) if (++calls > 64) throw new Error("it does not end");
+      store.set("k", 1, 20);
+      expect(isThere()).toBe(true);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      expect(isThere()).toBe(false);
+      expect(store.get("forever")).toBe(1);
+    },
+  );
+
   test("reads no clock at construction, nor while nothing can expire", () => {
     let reads = 0;
     const clock = { monotonic: () => ++reads };

@@ -4,8 +4,9 @@
  * @module
  */
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { lru, Lru } from "../../src/local/lru.ts";
+import { LAST_TICK } from "../../src/local/policy.ts";
 import { Slots } from "../../src/local/slots.ts";
 
 /** Keys from oldest to newest, moved about in a plain array. */
@@ -41,11 +42,12 @@ class Model {
 const step = fc.tuple(fc.constantFrom("get", "set", "set", "delete", "peek"), fc.integer({ min: 0, max: 11 }));
 
 describe("lru", () => {
-  test("keeps exactly the order of a model through random reads, writes and deletes", () => {
+  test("keeps exactly the order of a model through random reads, writes and deletes, also where accesses are numbered anew", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 8 }), fc.array(step, { maxLength: 120 }), (max, steps) => {
+      fc.property(fc.integer({ min: 1, max: 8 }), fc.array(step, { maxLength: 120 }), fc.option(fc.nat(100)), (max, steps, left) => {
         const model = new Model(max);
         const slots = new Slots({ maxEntries: max, maxBytes: Infinity, weigh: undefined }, lru);
+        if (left !== null) slots.tick = LAST_TICK - left;
         const space = slots.space<string>();
         for (const [action, number] of steps) {
           const key = `k${number}`;
@@ -62,6 +64,25 @@ describe("lru", () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  test("an eviction after many hits finds the oldest, however far back it is, and passes are few", () => {
+    const slots = new Slots({ maxEntries: 100, maxBytes: Infinity, weigh: undefined }, lru);
+    const space = slots.space<number>();
+    for (let number = 0; number < 100; number++) space.set(`k${number}`, number, Infinity, 0);
+    // The later entries were read last, long after each other.
+    for (let number = 0; number < 100; number++) for (let count = 0; count < 300; count++) space.get(`k${number}`, 0);
+    for (let number = 0; number < 100; number++) {
+      space.set(`new${number}`, number, Infinity, 0);
+      expect(space.index.has(`k${number}`)).toBe(false);
+      expect(space.index.size).toBe(100);
+    }
+    const policy = slots.policy instanceof Lru ? slots.policy : undefined;
+    const passes = vi.spyOn(Object.getPrototypeOf(policy), "layOut");
+    for (let number = 0; number < 10_000; number++) space.set(`newer${number}`, number, Infinity, 0);
+    expect(passes.mock.calls.length).toBeGreaterThan(50);
+    expect(passes.mock.calls.length).toBeLessThan(210);
+    passes.mockRestore();
   });
 
   test("one order covers all spaces: a quiet space gives way to a busy one", () => {

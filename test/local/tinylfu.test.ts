@@ -113,7 +113,7 @@ describe("w-tinylfu", () => {
     space.delete("newcomer");
     expect(frequencyOf(slots, space, "k0")).toBe(6);
     // Half of the period counts as spent.
-    for (let count = 0; count < 999; count++) space.get(`k${1 + (count % 98)}`, 0);
+    for (let count = 0; count < 998; count++) space.get(`k${1 + (count % 98)}`, 0);
     space.set("early again", "", Infinity, 0);
     space.delete("early again");
     expect(frequencyOf(slots, space, "k0")).toBe(6);
