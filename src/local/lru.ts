@@ -71,7 +71,6 @@ export class Lru implements Eviction {
   }
 
   move(from: number, to: number): void {
-    this.drop();
     this.stamps[to] = at(this.stamps, from);
     this.stamps[from] = GONE;
   }

@@ -11,6 +11,7 @@ import { lru } from "../../src/local/lru.ts";
 import { LAST_TICK } from "../../src/local/policy.ts";
 import { Slots } from "../../src/local/slots.ts";
 import { tinyLfu } from "../../src/local/tinylfu.ts";
+import type { Turn } from "../../src/runtime.ts";
 import { checkSlots } from "./check-slots.ts";
 
 interface Held {
@@ -93,6 +94,27 @@ describe.each([lru, tinyLfu, adaptive()])("the store with $name", (policy) => {
       }),
       { numRuns: 150 },
     );
+  });
+
+  test("the clock is looked at once in 64 accesses, also where their numbers begin anew", () => {
+    const slots = new Slots({ maxEntries: 10, maxBytes: Infinity, weigh: undefined }, policy);
+    const space = slots.space<number>();
+    space.set("k", 1, Infinity, 0);
+    slots.tick = LAST_TICK - 100;
+    let looks = 0;
+    const turn: Turn = {
+      horizon: 0,
+      read: () => {
+        looks++;
+        return 0;
+      },
+    };
+    slots.turn = turn;
+    for (let count = 0; count < 640; count++) expect(space.ask("k")).toBe(1);
+    expect(looks).toBeGreaterThanOrEqual(10);
+    expect(looks).toBeLessThanOrEqual(12);
+    expect(slots.tick).toBeLessThan(1000);
+    checkSlots(slots, [space]);
   });
 
   test("keeps everything while it is not full", () => {
