@@ -2,12 +2,12 @@
  * Least recently used: the entry that was neither read nor written for the longest time goes first, the bottom of the stack of
  * Mattson, Gecsei, Slutz and Traiger ("Evaluation Techniques for Storage Hierarchies", 1970).
  *
- * There is no list. A hit notes the number of the access, and that is all. When an entry has to go, one pass over these stamps
- * lays out the oldest entries in order, as a counting sort does: those of the next so many accesses, as there are slots. They
- * go one by one, unless they were asked for meanwhile, which their stamps tell. No stamp is behind a pass, so each pass is paid
- * for by as many accesses as it takes steps, and what a list would do at every hit is one step for each. (A linked list took
- * several stores at every hit, all over its arrays. Deleting a key from a `Map` and setting it again gives this order with the
- * least code, but V8 leaves the deleted places in the map's chains, and one hot key then makes each of its hits a long walk.)
+ * There is no list. A hit notes the number of the access, its stamp, and that is all. When an entry has to go, one pass over the
+ * stamps lays out the oldest entries in order, as a counting sort does: those of as many accesses as there are slots. They go one
+ * by one, unless they were asked for meanwhile, which their stamps tell. The next pass begins where this one ends, so each is
+ * paid for by as many accesses as it takes steps. (A linked list took several stores at every hit, all over its arrays. Deleting
+ * a key from a `Map` and setting it again gives this order with the least code, but V8 leaves the deleted places in the map's
+ * chains, and one hot key then makes each of its hits a long walk.)
  *
  * @module
  */

@@ -40,8 +40,8 @@ export class Space<Value> implements LocalSpace<Value>, Owner {
   /**
    * As `get`, at the time that the store knows.
    *
-   * A fresh hit never returns from a call that a compiler would not inline: after one, everything has to be loaded anew, which
-   * is a fifth of a hit. So whatever needs the clock is left to the end of another path.
+   * The way of a fresh hit has no branch that calls something and comes back: after one, a compiler loads everything anew, which
+   * is a tenth of a hit or more. So whatever needs the clock is left to the end of another way.
    */
   ask(key: string): Value | undefined {
     const slot = this.index.get(key);
