@@ -90,7 +90,7 @@ export class Slots implements Room {
     return ++this.tick;
   }
 
-  /** The time for a call that has none. */
+  /** The time for a call that has none; each call takes one of the uses. */
   time(): number {
     const { horizon } = this.turn;
     return this.tick < this.lookAt-- && horizon !== Number.POSITIVE_INFINITY ? horizon : this.look();

@@ -232,14 +232,14 @@ describe("the options of local()", () => {
       const store = local();
       const isThere = (): boolean => (method === "get" ? store.get("k") !== undefined : store.has("k"));
       store.set("forever", 1);
-      store.set("k", 1, 20);
+      store.set("k", 1, 250);
       expect(isThere()).toBe(true);
-      for (const until = performance.now() + 25; performance.now() < until;);
+      for (const until = performance.now() + 260; performance.now() < until;);
       let calls = 0;
       while (isThere()) if (++calls > 64) throw new Error("it does not end");
-      store.set("k", 1, 20);
+      store.set("k", 1, 250);
       expect(isThere()).toBe(true);
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await new Promise((resolve) => setTimeout(resolve, 260));
       expect(isThere()).toBe(false);
       expect(store.get("forever")).toBe(1);
     },
