@@ -82,11 +82,27 @@ export function callForMany({ core, scope }: Caller): Call {
 
 /** Arrives at many keys: enters all flights in one step, so that their reads travel together. Aligned; never rejects. */
 export async function arriveAll(caller: Caller, call: Call, asks: readonly Ask[]): Promise<Arrival[]> {
-  const entered = asks.map((ask) => ({ ask, ...enter(caller, call, ask) }));
+  const over: Over = new Map();
+  const entered = asks.map((ask) => ({ ask, ...enterOnce(caller, call, ask, over) }));
   if (!asks.every((ask) => isPlain(caller, ask))) return Promise.all(entered.map((one) => conclude(caller, call, one.ask, one)));
   const arrivals: Arrival[] = [];
   for (const { awaited, early, collapsed } of entered) arrivals.push({ outcome: early ?? awaited.result ?? (await awaited.done), collapsed });
   return arrivals;
+}
+
+/** Flights of one call that were over before its next key was entered, as they are where a loader answers at once. */
+type Over = Map<Binding, Map<string, Flight>>;
+
+/** As {@link enter}; a key that is listed again shares the flight of the first time, even if that is over. */
+function enterOnce(caller: Caller, call: Call, ask: Ask, over: Over): Entered {
+  const { binding, reference } = ask;
+  const first = over.get(binding)?.get(reference.key);
+  if (first) return joined(first, ask);
+  const entered = enter(caller, call, ask);
+  if (entered.flight.result === undefined) return entered;
+  const ofNode = over.get(binding) ?? new Map<string, Flight>();
+  over.set(binding, ofNode.set(reference.key, entered.flight));
+  return entered;
 }
 
 /** Whether waiting for the flight is all there is to do: no leases, no writes to wait for, no copy that may not do. */

@@ -1,6 +1,6 @@
 /**
  * The state of one cache in one isolate: its storages, its nodes as bound to them, and what all calls share (clock, events,
- * revision, fences). It is data with small helpers; the story is told in `cache.ts`, `chain.ts`, `load.ts`, `settle.ts` and
+ * revision, fences). It is data with small helpers; the story is told in `view.ts`, `chain.ts`, `load.ts`, `settle.ts` and
  * `replace.ts`.
  *
  * @module
@@ -24,7 +24,7 @@ import type { LocalSpace, LocalTier } from "./local/local-tier.ts";
 import { readFields } from "./node-spec.ts";
 import { specOf } from "./node.ts";
 import type { RemoteHost, Revision } from "./remote-storage.ts";
-import type { Runtime } from "./runtime.ts";
+import type { Runtime, Turn } from "./runtime.ts";
 import { createCounters, tierCounters } from "./stats.ts";
 import type { NodeCounters } from "./stats.ts";
 import { StatsFlush } from "./stats-flush.ts";
@@ -46,6 +46,8 @@ export class Core implements RemoteHost, CallHost {
   readonly requestScoped: boolean;
   /** The monotonic time for looking into local tiers; it may be as old as the present turn. */
   readonly turnTime: () => number;
+  /** The same for a hit, where the host knows it. */
+  readonly turn: Turn | undefined;
   /** The call that leads where no call needs a heart of its own. */
   readonly sharedCall: Call | undefined;
   readonly revision: Revision = { value: 0 };
@@ -74,6 +76,7 @@ export class Core implements RemoteHost, CallHost {
     readFields(options, CACHE_FIELDS, "createCache");
     this.clock = clockFrom(options.clock);
     this.turnTime = (options.clock?.monotonic ? undefined : runtime.turnTime) ?? (() => this.clock.monotonic());
+    this.turn = options.clock?.monotonic ? undefined : runtime.turn;
     this.sharedCall = runtime.requestScoped ? undefined : new Call(this, undefined);
     this.emitter = createEmitter(readFunction(options.onEvent, "onEvent"));
     this.prefix = options.prefix ?? DEFAULT_PREFIX;

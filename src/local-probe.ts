@@ -13,29 +13,46 @@ import { ageMs } from "./entry.ts";
 import { freshUntil, isBetter } from "./found.ts";
 import type { OldCopy } from "./found.ts";
 
-/** The calm local entry of a key, counted as a hit or a miss of the tiers asked. What fades or is stale is for `linger.ts`. */
-export function probe(binding: Binding, key: string): LocalEntry | undefined {
-  return probeAt(binding, key, binding.core.turnTime());
+/**
+ * The calm entry of a key in the nearest tier, counted as a hit; `undefined`, and nothing counted, where it takes a longer look.
+ * Nearly every `get` ends with it: see {@link Space.ask}.
+ */
+export function hit(binding: Binding, key: string): LocalEntry | undefined {
+  const { nearest, nearestCounters, core, lingers } = binding;
+  if (nearest === undefined || nearestCounters === undefined) return undefined;
+  if (core.turn === undefined || lingers) return hitAt(binding, key, core.turnTime());
+  const entry = nearest.ask(key, core.turn);
+  if (entry === undefined || (entry.revision !== core.revision.value && !stillStands(binding, entry))) return undefined;
+  nearestCounters.hitCount++;
+  return entry;
 }
 
 /** The same at a time that the caller has: whoever asks for many keys looks at the clock once. */
-function probeAt(binding: Binding, key: string, now: number): LocalEntry | undefined {
+export function hitAt(binding: Binding, key: string, now: number): LocalEntry | undefined {
   const { nearest, nearestCounters, core, lingers } = binding;
   if (nearest === undefined || nearestCounters === undefined) return undefined;
   const entry = nearest.get(key, now);
   // Where nothing lingers the tier has looked at the time already: looking at the entry's own costs a tenth of a hit.
-  if (entry !== undefined && (!lingers || entry.calmUntil > now) && (entry.revision === core.revision.value || stillStands(binding, entry))) {
-    nearestCounters.hitCount++;
-    return entry;
-  }
+  if (entry === undefined || (lingers && entry.calmUntil <= now)) return undefined;
+  if (entry.revision !== core.revision.value && !stillStands(binding, entry)) return undefined;
+  nearestCounters.hitCount++;
+  return entry;
+}
+
+/** The calm local entry of a key, counted as a hit or a miss of the tiers asked. What fades or is stale is for `linger.ts`. */
+function probe(binding: Binding, key: string, now: number): LocalEntry | undefined {
+  const { nearestCounters, chain } = binding;
+  if (nearestCounters === undefined) return undefined;
+  const entry = hitAt(binding, key, now);
+  if (entry !== undefined) return entry;
   nearestCounters.missCount++;
-  return binding.chain.locals.length > 1 ? probeFurther(binding, key, now) : undefined;
+  return chain.locals.length > 1 ? probeFurther(binding, key, now) : undefined;
 }
 
 /** The calm local entry of what is asked, unless it is too old for this caller, or the caller takes none. */
 export function young({ binding, reference, maxAgeMs, bornAfter }: Ask, now: number): LocalEntry | undefined {
   if (bornAfter !== undefined) return undefined;
-  const entry = probeAt(binding, reference.key, now);
+  const entry = probe(binding, reference.key, now);
   return entry !== undefined && isYoung(binding, entry, maxAgeMs) ? entry : undefined;
 }
 

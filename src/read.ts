@@ -20,10 +20,15 @@ import { targetOf } from "./tier-calls.ts";
 import type { LookupResult, ReadOptions } from "./types.ts";
 
 /** The value of one key. */
-export async function read(caller: Caller, ask: Ask): Promise<unknown> {
+export function read(caller: Caller, ask: Ask): Promise<unknown> {
   const now = caller.core.turnTime();
   const entry = young(ask, now);
-  return entry ? takeLocal(caller, ask, entry) : fly(caller, ask, now);
+  return entry ? settledBy(() => takeLocal(caller, ask, entry)) : fly(caller, ask, now);
+}
+
+/** A promise of what a function gives or throws. */
+function settledBy(give: () => unknown): Promise<unknown> {
+  return new Promise((resolve) => resolve(give()));
 }
 
 function takeLocal(caller: Caller, { binding }: Ask, entry: LocalEntry): unknown {
@@ -57,9 +62,9 @@ export function counted({ core, scope }: Caller, requests: number): void {
 }
 
 /** Past the calm local entries: takes one that lingers, joins the key's flight, or leads it. */
-export function fly(caller: Caller, ask: Ask, now: number): Promise<unknown> {
+function fly(caller: Caller, ask: Ask, now: number): Promise<unknown> {
   const entry = ask.binding.lingers ? linger(caller, ask, now, (one, drawn) => renew(caller, callBy(caller), one, drawn)) : undefined;
-  if (entry) return new Promise((resolve) => resolve(takeLocal(caller, ask, entry)));
+  if (entry) return settledBy(() => takeLocal(caller, ask, entry));
   if (caller.core.statsFlush === undefined) return arrive(caller, ask, take);
   return arrive(caller, ask, (binding, outcome, collapsed) => {
     try {

@@ -1,11 +1,13 @@
 /**
- * Hits of one library, in a process of its own: one key, keys of a zipf stream, and many keys in one call; and the heap that an
- * entry takes. Rates are by CPU time of the thread, because on a busy machine wall time says more about the neighbours.
+ * Hits of one library, in a process of its own: one key, keys of a zipf stream, and many keys in one call, each in slices; and
+ * the heap that an entry takes.
  *
  * @module
  */
 import type { Row } from "./contestant.ts";
 import { jobOf } from "./rounds.ts";
+import { rateOf, serveSlices } from "./slices.ts";
+import type { Slice } from "./slices.ts";
 import { createTiered } from "./tiered.ts";
 import type { Tiered, TieredName } from "./tiered.ts";
 import { drawBatches, drawStream, seededRandom, zipf } from "./zipf.ts";
@@ -13,30 +15,21 @@ import { drawBatches, drawStream, seededRandom, zipf } from "./zipf.ts";
 /** What the parent passes. */
 export interface HotJob {
   readonly name: TieredName;
-  /** CPU time to spend on each figure, in ms, after as much again for the compiler. */
-  readonly ms: number;
   readonly entries: number;
 }
 
-/** What a run gives. */
-export interface HotFigures {
-  /** Million hits a CPU second. */
-  readonly oneKey: number;
-  readonly zipf: number;
-  /** Thousand calls of 20 keys a CPU second. */
-  readonly batches: number;
-  /** Bytes of heap and buffers for each entry, value included, key strings too where the library makes its own. */
-  readonly bytes: number;
-}
+/** `oneKey` and `zipf` in million hits a second, `batches` in million calls of 20 keys; `bytes` of heap and buffers for each entry, value included. */
+export type HotFigure = "oneKey" | "zipf" | "batches" | "bytes";
 
 const KEYS = 10_000;
 const BATCH = 20;
 /** Length of the pre-drawn orders, a power of two. */
 const PICKS = 16_384;
 /** Hits between two looks at the clock. */
-const CHUNK = 4_096;
+const CHUNK = 2_048;
+const CHUNK_OF_BATCHES = 64;
 
-const { name, ms, entries } = jobOf<HotJob>();
+const { name, entries } = jobOf<HotJob>();
 const source = async (uid: number): Promise<Row> => ({ uid });
 const draw = zipf(seededRandom(1), { s: 1.001, v: 10, max: KEYS - 1 });
 const stream = drawStream(PICKS, draw);
@@ -45,14 +38,19 @@ const batches = Array.from({ length: PICKS / 16 }, (_, at) => [...flat.subarray(
 
 const full = await createTiered(name, source, KEYS * 4);
 for (let uid = 0; uid < KEYS; uid++) await full.get(uid);
-const figures: HotFigures = {
-  oneKey: (await rateOf(() => hits(full, () => 7))) / 1e6,
-  zipf: (await rateOf((at) => hits(full, (i) => stream[(at + i) & (PICKS - 1)] ?? 0))) / 1e6,
-  batches: (await rateOf((at) => manyHits(full, at))) / 1e3,
-  bytes: await bytesPerEntry(),
+let position = 0;
+const figures: Readonly<Record<HotFigure, Slice>> = {
+  oneKey: (ms) => rateOf(ms, () => hits(full, () => 7)),
+  zipf: (ms) =>
+    rateOf(ms, () => {
+      const from = position;
+      position += CHUNK;
+      return hits(full, (i) => stream[(from + i) & (PICKS - 1)] ?? 0);
+    }),
+  batches: (ms) => rateOf(ms, () => manyHits(full)),
+  bytes: bytesPerEntry,
 };
-console.log(JSON.stringify(figures));
-process.exit();
+serveSlices(figures);
 
 /** Hits one after the other, awaited where the library is called, so that no promise of ours is in the figure. */
 async function hits(tiered: Tiered, uidOf: (i: number) => number): Promise<number> {
@@ -64,29 +62,13 @@ async function hits(tiered: Tiered, uidOf: (i: number) => number): Promise<numbe
   return CHUNK;
 }
 
-async function manyHits(tiered: Tiered, at: number): Promise<number> {
-  const calls = CHUNK >> 5;
-  for (let i = 0; i < calls; i++) {
-    const uids = batches[(at + i) % batches.length] ?? [];
+async function manyHits(tiered: Tiered): Promise<number> {
+  for (let i = 0; i < CHUNK_OF_BATCHES; i++) {
+    const uids = batches[position++ % batches.length] ?? [];
     const rows = await tiered.getMany(uids);
     if (rows.length !== uids.length || rows[3]?.uid !== uids[3]) throw new Error(`a batch was answered wrongly: ${JSON.stringify(rows[3])}`);
   }
-  return calls;
-}
-
-/** Calls a CPU second; `some` makes some and says how many. As much CPU time before is for the compiler. */
-async function rateOf(some: (at: number) => Promise<number>): Promise<number> {
-  const spend = async (): Promise<number> => {
-    let calls = 0;
-    const before = process.threadCpuUsage();
-    for (;;) {
-      calls += await some(calls);
-      const { user, system } = process.threadCpuUsage(before);
-      if (user + system >= ms * 1_000) return calls / ((user + system) / 1e6);
-    }
-  };
-  await spend();
-  return spend();
+  return CHUNK_OF_BATCHES;
 }
 
 async function bytesPerEntry(): Promise<number> {

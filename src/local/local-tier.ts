@@ -5,11 +5,14 @@
  *
  * @module
  */
+import type { Turn } from "../runtime.ts";
 
 /** One owner's view of a local tier. Times are deadlines on the monotonic clock that the caller passes, in ms. */
 export interface LocalSpace<Value> {
   /** The value, counted as an access, or `undefined` if absent or expired at `now`. */
   get(key: string, now: number): Value | undefined;
+  /** As `get`, at the time of a turn. */
+  ask(key: string, turn: Turn): Value | undefined;
   /** The value without counting an access. */
   peek(key: string, now: number): Value | undefined;
   /**

@@ -113,7 +113,7 @@ function storage<Value>(slots: Slots, clock: Partial<Clock> | undefined): LocalS
       return slots.bytes;
     },
     clear: () => slots.clear(),
-    get: (key) => own.ask(key),
+    get: (key) => own.ask(key, slots.turn),
     set: (key, value, ttl = null) => {
       if (typeof key !== "string") throw new TypeError(`key must be a string, got ${describe(key)}`);
       const ttlMs = toMs(ttl, "ttl");

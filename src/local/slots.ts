@@ -93,13 +93,13 @@ export class Slots implements Room {
   /** The time for a call that has none; each call takes one of the uses. */
   time(): number {
     const { horizon } = this.turn;
-    return this.tick < this.lookAt-- && horizon !== Number.POSITIVE_INFINITY ? horizon : this.look();
+    return this.tick < this.lookAt-- && horizon !== Number.POSITIVE_INFINITY ? horizon : this.look(this.turn);
   }
 
   /** The time, read anew where it is read at all. */
-  look(): number {
+  look(turn: Turn): number {
     this.lookAt = Math.min(this.tick + USES, LAST_TICK);
-    return this.turn.read();
+    return turn.read();
   }
 
   isExpired(slot: number, now: number): boolean {

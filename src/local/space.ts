@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Turn } from "../runtime.ts";
 import type { LocalSpace } from "./local-tier.ts";
 import type { Owner, Slots } from "./slots.ts";
 
@@ -38,12 +39,12 @@ export class Space<Value> implements LocalSpace<Value>, Owner {
   }
 
   /**
-   * As `get`, at the time that the store knows.
+   * As `get`, at the time of a turn, which is read where it has to be.
    *
    * The way of a fresh hit has no branch that calls something and comes back: after one, a compiler loads everything anew, which
    * is a tenth of a hit or more. So whatever needs the clock is left to the end of another way.
    */
-  ask(key: string): Value | undefined {
+  ask(key: string, turn: Turn): Value | undefined {
     const slot = this.index.get(key);
     if (slot === undefined) {
       this.missed = key;
@@ -51,7 +52,7 @@ export class Space<Value> implements LocalSpace<Value>, Owner {
     }
     const slots = this.slots;
     const tick = slots.tick + 1;
-    if (tick > slots.lookAt || !((slots.deadlines[slot] ?? 0) > slots.turn.horizon)) return this.read(slot, slots.look());
+    if (tick > slots.lookAt || !((slots.deadlines[slot] ?? 0) > turn.horizon)) return this.read(slot, slots.look(turn));
     slots.tick = tick;
     slots.policy.touch(slot, tick);
     // Only this space writes to the slots in its index, and `set` takes a Value.

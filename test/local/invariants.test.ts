@@ -109,8 +109,7 @@ describe.each([lru, tinyLfu, adaptive()])("the store with $name", (policy) => {
         return 0;
       },
     };
-    slots.turn = turn;
-    for (let count = 0; count < 640; count++) expect(space.ask("k")).toBe(1);
+    for (let count = 0; count < 640; count++) expect(space.ask("k", turn)).toBe(1);
     expect(looks).toBeGreaterThanOrEqual(10);
     expect(looks).toBeLessThanOrEqual(12);
     expect(slots.tick).toBeLessThan(1000);

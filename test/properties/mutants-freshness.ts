@@ -51,7 +51,7 @@ const RAISING: readonly Mutant[] = [
   mutant(
     "a node is raised from left to right",
     STORIES,
-    "src/cache.ts",
+    "src/view.ts",
     "chain.remotes.map(({ storage }) => storage).reverse(), groups",
     "chain.remotes.map(({ storage }) => storage), groups",
   ),

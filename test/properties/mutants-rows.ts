@@ -133,8 +133,8 @@ const TIME: readonly Mutant[] = [
     "local lives go by the wall clock",
     "test/cache/time.test.ts",
     "src/local-probe.ts",
-    "return probeAt(binding, key, binding.core.turnTime());",
-    "return probeAt(binding, key, binding.core.clock.now() - 1_799_999_995_000);",
+    "return hitAt(binding, key, core.turnTime());",
+    "return hitAt(binding, key, core.clock.now() - 1_799_999_995_000);",
   ),
 ];
 
