@@ -39,15 +39,17 @@ const batches = Array.from({ length: PICKS / 16 }, (_, at) => [...flat.subarray(
 const full = await createTiered(name, source, KEYS * 4);
 for (let uid = 0; uid < KEYS; uid++) await full.get(uid);
 let position = 0;
+const uidOfStream = (i: number): number => stream[(position + i) & (PICKS - 1)] ?? 0;
+const oneKey = (): Promise<number> => hits(full, () => 7);
+const fromStream = async (): Promise<number> => {
+  position += CHUNK;
+  return hits(full, uidOfStream);
+};
+const inBatches = (): Promise<number> => manyHits(full);
 const figures: Readonly<Record<HotFigure, Slice>> = {
-  oneKey: (ms) => rateOf(ms, () => hits(full, () => 7)),
-  zipf: (ms) =>
-    rateOf(ms, () => {
-      const from = position;
-      position += CHUNK;
-      return hits(full, (i) => stream[(from + i) & (PICKS - 1)] ?? 0);
-    }),
-  batches: (ms) => rateOf(ms, () => manyHits(full)),
+  oneKey: (ms) => rateOf(ms, oneKey),
+  zipf: (ms) => rateOf(ms, fromStream),
+  batches: (ms) => rateOf(ms, inBatches),
   bytes: bytesPerEntry,
 };
 serveSlices(figures);

@@ -25,11 +25,14 @@ export type LocalFigure = "get-hit" | "set-existing" | "zipf 95/5" | "set-new" |
 const UNIVERSE_FACTOR = 4;
 /** Length of the pre-drawn orders. */
 const PICKS = 500_000;
-/** Operations between two looks at the clock; the orders are a whole number of them. */
+/** Operations between two looks at the clock; an order is a whole number of them. */
 const CHUNK = 5_000;
 /** New keys at a time. */
-const FRESH = 20_000;
+const FRESH = 100_000;
 const SEED = 1;
+
+/** Does some operations and says how many. */
+type Loop = () => number;
 
 const { name, capacity } = jobOf<LocalJob>();
 const make = await contestantNamed(name);
@@ -48,12 +51,17 @@ function figuresOf(create: MakeContestant): Readonly<Record<LocalFigure, Slice>>
     for (let index = 0; index < capacity; index++) cache.set(at(index), value);
     return cache;
   };
-  // One cache at a time: with many entries each takes its share of the machine.
-  let held: { readonly figure: LocalFigure; readonly cache: LocalContestant } | undefined;
-  const cacheFor = (figure: LocalFigure, fresh: () => LocalContestant): LocalContestant => {
-    if (held?.figure !== figure) held = { figure, cache: fresh() };
-    return held.cache;
+  // Each loop is made once, as a program has its caches: a compiler then knows which cache it is. One of them at a time, since with
+  // many entries a cache takes its share of the machine.
+  let held: { readonly makeLoop: () => Loop; readonly loop: Loop } | undefined;
+  const loopOf = (makeLoop: () => Loop): Loop => {
+    if (held?.makeLoop !== makeLoop) held = { makeLoop, loop: makeLoop() };
+    return held.loop;
   };
+  const inChunks =
+    (makeLoop: () => Loop): Slice =>
+    (ms) =>
+      rateOf(ms, loopOf(makeLoop));
   let position = 0;
   const advance = (): number => {
     const from = position;
@@ -61,30 +69,38 @@ function figuresOf(create: MakeContestant): Readonly<Record<LocalFigure, Slice>>
     return from;
   };
   let next = capacity * UNIVERSE_FACTOR;
+  let fresh: string[] = [];
   let found = 0;
   let asked = 0;
+  const storeFresh = (): Loop => {
+    const cache = filled();
+    return () => {
+      for (const key of fresh) cache.set(key, value);
+      return FRESH;
+    };
+  };
   return {
-    "get-hit": (ms) => {
-      const cache = cacheFor("get-hit", filled);
-      return rateOf(ms, () => {
+    "get-hit": inChunks(() => {
+      const cache = filled();
+      return () => {
         const from = advance();
         let hits = 0;
         for (let i = from; i < from + CHUNK; i++) if (cache.get(at(resident[i] ?? 0)) === value) hits++;
         if (hits !== CHUNK) throw new Error(`${name}: ${hits} hits of ${CHUNK}`);
         return CHUNK;
-      });
-    },
-    "set-existing": (ms) => {
-      const cache = cacheFor("set-existing", filled);
-      return rateOf(ms, () => {
+      };
+    }),
+    "set-existing": inChunks(() => {
+      const cache = filled();
+      return () => {
         const from = advance();
         for (let i = from; i < from + CHUNK; i++) cache.set(at(resident[i] ?? 0), value);
         return CHUNK;
-      });
-    },
-    "zipf 95/5": (ms) => {
-      const cache = cacheFor("zipf 95/5", () => create(capacity));
-      return rateOf(ms, () => {
+      };
+    }),
+    "zipf 95/5": inChunks(() => {
+      const cache = create(capacity);
+      return () => {
         const from = advance();
         for (let i = from; i < from + CHUNK; i++) {
           const key = at(skewed[i] ?? 0);
@@ -96,23 +112,22 @@ function figuresOf(create: MakeContestant): Readonly<Record<LocalFigure, Slice>>
           }
         }
         return CHUNK;
-      });
-    },
+      };
+    }),
     "zipf hit share": () => found / asked,
     "set-new": (ms) => {
-      const cache = cacheFor("set-new", filled);
+      const loop = loopOf(storeFresh);
       let operations = 0;
       let spent = 0;
       while (spent < ms) {
-        const fresh = keysFrom(next, FRESH);
+        fresh = keysFrom(next, FRESH);
         next += FRESH;
         // The keys grow old, so that collecting young garbage does not copy them while the clock runs.
         globalThis.gc?.({ type: "minor" });
         globalThis.gc?.({ type: "minor" });
         const began = performance.now();
-        for (const key of fresh) cache.set(key, value);
+        operations += loop();
         spent += performance.now() - began;
-        operations += FRESH;
       }
       return operations / spent / 1e3;
     },
