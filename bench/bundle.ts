@@ -34,7 +34,7 @@ const { values: options } = parseArgs({
   options: {
     /** `cacheme`: the package alone. */
     only: { type: "string", default: "" },
-    rounds: { type: "string", default: "7" },
+    rounds: { type: "string", default: "15" },
     write: { type: "boolean", default: false },
   },
 });

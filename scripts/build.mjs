@@ -8,7 +8,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, rmSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { rolldown } from "rolldown";
 import { entries, manifest, root, withTools } from "./lib/tools.mjs";
 
@@ -27,32 +27,35 @@ if (declarations.status !== 0) process.exit(declarations.status ?? 1);
 
 // Which host a program runs on is for the program's own resolver to say: the three variants stay modules of their own.
 const hosts = Object.values(manifest.imports["#runtime"]["cacheme-source"]);
-const bundle = await rolldown({
-  cwd: root,
-  input: Object.fromEntries([...entries().map(({ source }) => source), ...hosts].map((source) => [source.replace(/^\.\/|\.ts$/g, ""), source])),
-  platform: "neutral",
-  external: [/^(?![./])/],
-  // No module has side effects, so none is imported for them; bundlers would warn of such imports.
+const [core, ...others] = entries().map(({ source }) => source);
+const common = { cwd: root, platform: "neutral", external: [/^(?![./])/] };
+const written = { dir: "dist", format: "esm", entryFileNames: "[name].js", comments: { legal: true, annotation: true, jsdoc: false } };
+const named = (sources) => Object.fromEntries(sources.map((source) => [source.replace(/^\.\/|\.ts$/g, ""), source]));
+
+// The core is one file beside that of its host: each file takes an import the better part of a millisecond.
+await bundle({ input: named([core, ...hosts]) });
+// Whoever builds on the core takes its one copy by the public entry, and a copy of the few stateless helpers beside it.
+await bundle({
+  input: named(others),
   plugins: [
     {
-      name: "no-bare-imports",
-      generateBundle(_, chunks) {
-        for (const chunk of Object.values(chunks)) if (chunk.type === "chunk") chunk.code = chunk.code.replaceAll(/^import "\.[^"]+";\n/gm, "");
+      name: "core-is-built",
+      resolveId(source, importer) {
+        const path = importer === undefined ? "" : join(dirname(importer), source);
+        if (![core, ...hosts].some((built) => join(root, built) === path)) return null;
+        // Outputs stand to each other as their sources do.
+        return { id: path.replace(/\.ts$/, ".js"), external: "relative" };
       },
     },
   ],
 });
-// What the core shares with adapters goes into one file, since each file costs an import a fraction of a millisecond.
-const { output } = await bundle.write({
-  dir: "dist",
-  format: "esm",
-  entryFileNames: "[name].js",
-  chunkFileNames: "chunks/[name]-[hash].js",
-  codeSplitting: { groups: [{ name: "shared", test: /src\/(errors|duration|stats|stats-batch|storage|redact|serializer\/(bounds|plain))\.ts$/ }] },
-  comments: { legal: true, annotation: true, jsdoc: false },
-});
-await bundle.close();
-for (const { fileName } of output) emitted.add(join(dist, fileName));
+
+async function bundle(options) {
+  const made = await rolldown({ ...common, ...options });
+  const { output } = await made.write({ ...written, chunkFileNames: "chunks/[name]-[hash].js" });
+  await made.close();
+  for (const { fileName } of output) emitted.add(join(dist, fileName));
+}
 
 const files = existsSync(dist) ? readdirSync(dist, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()) : [];
 const stale = files.map((entry) => join(entry.parentPath, entry.name)).filter((file) => !emitted.has(file));

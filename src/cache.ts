@@ -7,6 +7,7 @@
 import { runtime as host } from "#runtime";
 import { Core } from "./core.ts";
 import { describe } from "./duration.ts";
+import { hostOf } from "./host.ts";
 import type { Runtime } from "./runtime.ts";
 import { Scope } from "./scope.ts";
 import type { Cache, CreateCacheOptions, RegisteredEnv } from "./types.ts";
@@ -33,7 +34,7 @@ import { View } from "./view.ts";
 export function createCache<Names extends string, Env extends RegisteredEnv | undefined = undefined>(
   options: CreateCacheOptions<Names, Env>,
 ): Cache<Names, Env> {
-  return createCacheOn(host, options);
+  return createCacheOn(typeof options === "object" && options !== null ? (hostOf(options) ?? host) : host, options);
 }
 
 /** As {@link createCache}, on a given host: for tests of what happens where requests own their I/O. */

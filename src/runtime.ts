@@ -91,13 +91,6 @@ function turnOfTheEventLoop(): (run: () => void) => void {
 /** The host this module was loaded in. */
 export const runtime: Runtime = { requestScoped: false, waitUntil: undefined, scheduleDrain: turnOfTheEventLoop(), ...oncePerTurn() };
 
-/** Lets a process end while a timer waits, where the host knows a way to say so. */
-export function unref(timer: unknown): void {
-  if (typeof timer === "object" && timer !== null && "unref" in timer && typeof timer.unref === "function") return void timer.unref();
-  const { Deno } = globalThis as { readonly Deno?: { unrefTimer?(id: number): void } };
-  if (typeof timer === "number") Deno?.unrefTimer?.(timer);
-}
-
 /**
  * A drain for hosts where requests own their I/O: a few microtasks. The microtask queue runs empty before another request's
  * event is handled, so a drain never holds keys of two requests; a few hops let callers that await something already

@@ -18,7 +18,7 @@ import { isCacheError } from "./errors.ts";
 import type { CacheError } from "./errors.ts";
 import type { Emitter } from "./events.ts";
 import { readFields } from "./node-spec.ts";
-import { unref } from "./runtime.ts";
+import { unref } from "./unref.ts";
 import { takeDeltas } from "./stats-batch.ts";
 import type { StatsBatch, StatsSink } from "./stats-batch.ts";
 import type { NodeCounters } from "./stats.ts";

@@ -9,7 +9,7 @@
 import type { Clock } from "../src/clock.ts";
 import { describe } from "../src/duration.ts";
 import type { CacheEvent } from "../src/events.ts";
-import { local } from "../src/local/local.ts";
+import { local } from "../src/index.ts";
 import type { Cache, GuardOptions } from "../src/types.ts";
 import { createCell, type Cell, type FleetStorage } from "./isolate.ts";
 import { Mail, type Message } from "./mail.ts";

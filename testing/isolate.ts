@@ -1,12 +1,13 @@
 /**
  * One isolate of a fleet: a cache of the real core on an injected host and clock, whose calls go by mail. The only file here
- * that makes a cache: the host decides when drains run, which `createCache` leaves to the real one.
+ * that makes a cache, on a host that decides when drains run.
  *
  * @module
  */
-import { createCacheOn } from "../src/cache.ts";
 import type { Clock } from "../src/clock.ts";
 import type { CacheEvent } from "../src/events.ts";
+import { onHost } from "../src/host.ts";
+import { createCache } from "../src/index.ts";
 import type { LocalStorage } from "../src/local/local.ts";
 import type { Storage } from "../src/storage.ts";
 import type { Cache, GuardOptions } from "../src/types.ts";
@@ -39,16 +40,15 @@ export function createCell(id: number, host: CellHost): Cell {
   const { mail, storages, guard, prefix } = host;
   const events: CacheEvent[] = [];
   const own = Object.entries(storages).map(([name, storage]) => [name, typeof storage === "function" ? storage() : byMail(name, storage, mail, () => cell)]);
-  const cache: Cache<string, undefined> = createCacheOn<string>(
-    { requestScoped: false, waitUntil: undefined, scheduleDrain: (run) => host.drain(cell, run) },
-    {
-      storages: Object.fromEntries(own),
-      guard,
-      clock: host.clockOf(() => cell),
-      onEvent: (event) => void events.push(event),
-      ...(prefix === undefined ? {} : { prefix }),
-    },
-  );
+  const drained = { requestScoped: false, waitUntil: undefined, scheduleDrain: (run: () => void): void => host.drain(cell, run) };
+  const options = {
+    storages: Object.fromEntries(own),
+    guard,
+    clock: host.clockOf(() => cell),
+    onEvent: (event: CacheEvent) => void events.push(event),
+    ...(prefix === undefined ? {} : { prefix }),
+  };
+  const cache: Cache<string, undefined> = createCache<string>(onHost(drained, options));
   const cell: Cell = { id, cache, events, dead: false };
   return cell;
 }
