@@ -11,7 +11,7 @@
 
 // @ts-expect-error this build carries no types, and those of the others need Node's.
 import { Packr, RESET_BUFFER_MODE } from "msgpackr/index-no-eval";
-import { CacheError } from "../src/index.ts";
+import { CacheError } from "../src/errors.ts";
 import { BUILT_IN_WEIGHT, type Budget, spend, weightOfKey } from "../src/serializer/bounds.ts";
 import { assertPlain, MAX_DEPTH, type PlainFormat } from "../src/serializer/plain.ts";
 import type { Serializer } from "../src/serializer/serializer.ts";

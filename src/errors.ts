@@ -1,6 +1,7 @@
 /**
- * The errors of this library. One class, told apart by `code`; recognised by a brand, because two bundled copies of the
- * library break `instanceof`. Messages hold no key, value, secret or connection string.
+ * The errors of this library. One class, told apart by `code`; recognised by a brand, `instanceof` included, because there may
+ * be several copies of it: `cacheme/msgpack` has its own, and bundlers make more. Messages hold no key, value, secret or
+ * connection string.
  *
  * @module
  */
@@ -28,6 +29,10 @@ export class CacheError extends Error {
     super(message);
     this.code = code;
     Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return this === CacheError ? isCacheError(value) : Function.prototype[Symbol.hasInstance].call(this, value);
   }
 }
 
