@@ -3,7 +3,7 @@
  * in a process of its own, in turns of some ms (`lib/slices.ts`), so that a busy moment of the machine falls on all: the ratios
  * are good, the rates themselves are not. With a million entries all processes together take some 4 GB.
  *
- *     npm run bench:local-tier                  10,000 and 1,000,000 entries, 5 rounds each, half an hour
+ *     npm run bench:local-tier                  10,000 and 1,000,000 entries, 5 rounds each, some twenty minutes
  *     npm run bench:local-tier -- --quick       10,000 entries alone
  *     npm run bench:local-tier -- --write       and update bench/results.md
  *

@@ -34,7 +34,7 @@ import { View } from "./view.ts";
 export function createCache<Names extends string, Env extends RegisteredEnv | undefined = undefined>(
   options: CreateCacheOptions<Names, Env>,
 ): Cache<Names, Env> {
-  return createCacheOn(typeof options === "object" && options !== null ? (hostOf(options) ?? host) : host, options);
+  return createCacheOn(hostOf(options) ?? host, options);
 }
 
 /** As {@link createCache}, on a given host: for tests of what happens where requests own their I/O. */

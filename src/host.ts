@@ -9,8 +9,9 @@ import type { Runtime } from "./runtime.ts";
 /** The name under which options of `createCache` may bring a host along. No part of the public API. */
 export const HOST: unique symbol = Symbol.for("cacheme.host") as never;
 
-/** The host that options bring along. */
-export function hostOf(options: object): Runtime | undefined {
+/** The host that options bring along, if they are options at all. */
+export function hostOf(options: unknown): Runtime | undefined {
+  if (typeof options !== "object" || options === null) return undefined;
   // Only `testing/` writes under this name.
   return Reflect.get(options, HOST) as Runtime | undefined;
 }
