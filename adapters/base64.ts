@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ownRoom, type ByteRoom } from "./byte-room.ts";
+import { ownRoom, type ByteRoom } from "../src/byte-room.ts";
 import { hostBuffer } from "./host-buffer.ts";
 
 const LETTERS = Uint8Array.from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", (letter) => letter.charCodeAt(0));
@@ -17,11 +17,14 @@ const FOREIGN = /[-_\u0100-\uffff]/;
 /** Up to here the tables are done before a platform's function has been called. */
 const SHORT = 24;
 
-/** Standard base64 with padding. */
-export function toBase64(bytes: Uint8Array): string {
-  if (hasToBase64(bytes)) return bytes.toBase64();
-  const host = hostBuffer();
-  return host === undefined ? encode(bytes) : host.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+/** Standard base64 with padding, of the bytes from `start` to `end` as far as there are any. */
+export function toBase64(bytes: Uint8Array, start = 0, end: number = bytes.length): string {
+  const from = Math.min(start, bytes.length);
+  const to = Math.min(end, bytes.length);
+  const host = hasToBase64(bytes) ? undefined : hostBuffer();
+  if (host !== undefined) return host.from(bytes.buffer, bytes.byteOffset + from, to - from).toString("base64");
+  const part = bytes.subarray(from, to);
+  return hasToBase64(part) ? part.toBase64() : encode(part);
 }
 
 /** The bytes of well-formed base64 text, or `undefined` for anything else. */

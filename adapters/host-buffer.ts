@@ -16,10 +16,14 @@ export interface HostBytes extends Uint8Array {
   toString(encoding?: "base64"): string;
 }
 
+let known: HostBuffer | undefined;
+
 /** `undefined` where there is none. */
 export function hostBuffer(): HostBuffer | undefined {
+  if (known !== undefined) return known;
   const found: unknown = Reflect.get(globalThis, "Buffer");
-  return isHostBuffer(found) ? found : undefined;
+  known = isHostBuffer(found) ? found : undefined;
+  return known;
 }
 
 function isHostBuffer(value: unknown): value is HostBuffer {

@@ -6,7 +6,7 @@
  */
 import type { Storage, StorageTraits } from "../src/storage.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
-import { byteRoom, type ByteRoom } from "./byte-room.ts";
+import { byteRoom, type ByteRoom } from "../src/byte-room.ts";
 import { optionsOf } from "./options.ts";
 
 /** The few methods of a `KVNamespace` that are used. */

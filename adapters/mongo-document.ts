@@ -11,7 +11,7 @@
  * @module
  */
 import { STAMP_BYTES, type Slot } from "../src/storage.ts";
-import { byteRoom, kept, ownRoom, type ByteRoom } from "./byte-room.ts";
+import { byteRoom, kept, ownRoom, type ByteRoom } from "../src/byte-room.ts";
 
 /** A document, a filter or an update, by field. */
 export type MongoFields = Readonly<Record<string, unknown>>;

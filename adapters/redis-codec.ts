@@ -6,7 +6,7 @@
  */
 import { STAMP_BYTES } from "../src/storage.ts";
 import { decodeBase64, fromBase64, lengthOfBase64, toBase64 } from "./base64.ts";
-import { kept, type ByteRoom } from "./byte-room.ts";
+import { kept, type ByteRoom } from "../src/byte-room.ts";
 
 /** What a Redis client takes as an argument. */
 export type RedisArgument = string | Uint8Array;
@@ -65,7 +65,7 @@ const STAMP = /^(?:[A-Za-z0-9+/]{4}){0,2}(?:[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|
  */
 export const textCodec: RedisCodec = {
   last: String(STAMP_CHARS - 1),
-  encode: (bytes) => toBase64(bytes.subarray(0, STAMP_BYTES)) + toBase64(bytes.subarray(STAMP_BYTES)),
+  encode: (bytes) => toBase64(bytes, 0, STAMP_BYTES) + toBase64(bytes, STAMP_BYTES),
   check: (stamp) => `=${toBase64(stamp)}`,
   decode(reply, room) {
     const text = reply instanceof Uint8Array ? textOf(reply) : reply;

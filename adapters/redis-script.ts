@@ -5,7 +5,7 @@
  * @module
  */
 import type { Slot, WriteEntry } from "../src/storage.ts";
-import { byteRoom } from "./byte-room.ts";
+import { byteRoom } from "../src/byte-room.ts";
 import { textOf, type RedisArgument, type RedisCodec } from "./redis-codec.ts";
 
 /** A script and the SHA-1 under which the server knows it; a test recomputes it. */

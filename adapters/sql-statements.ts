@@ -13,7 +13,7 @@
  */
 import type { Slot, WriteEntry } from "../src/storage.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
-import { byteRoom, kept, ownRoom, type ByteRoom } from "./byte-room.ts";
+import { byteRoom, kept, ownRoom, type ByteRoom } from "../src/byte-room.ts";
 
 /** A parameter of a statement. */
 export type SqlParam = string | number | null | Uint8Array;

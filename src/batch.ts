@@ -1,7 +1,8 @@
 /**
  * Lanes: jobs for one storage that fall into the same drain travel in one call. Where requests own their I/O a drain is a
  * few microtasks, and no queue ever holds jobs of two requests; six calls at most are open for one request. Elsewhere a drain
- * is one turn of the event loop, six calls at most are open for the storage, and later jobs wait and merge. It knows nothing of keys, stamps or policy.
+ * is one turn of the event loop, six calls at most are open for the storage, and later jobs wait and merge; reads go before
+ * writes, of which a storage may have many in front of it. It knows nothing of keys, stamps or policy.
  *
  * @module
  */
@@ -35,6 +36,8 @@ export interface LaneOptions<J extends Job> {
   readonly allowRepeats: boolean;
   /** Whether jobs wait for an open call of their request in order to share the next one: for writes, which nobody waits for. */
   readonly merges?: boolean;
+  /** Whether its calls go before others: for reads, which callers wait for. */
+  readonly urgent?: boolean;
 }
 
 /** Where jobs of one kind wait for their drain. */
@@ -100,53 +103,67 @@ export function createLanes(runtime: Runtime, clock: Clock): Lanes {
 
 /** Lanes for hosts where any code may wait for any call: one drain a turn, over all callers. */
 function sharedLanes(runtime: Runtime, clock: Clock): Lanes {
-  const takes: (() => Call | undefined)[] = [];
-  let open = 0;
-  let waiting = 0;
-  let turn = 0;
+  const urgent: Kind = { queues: [], open: 0, turn: 0 };
+  const others: Kind = { queues: [], open: 0, turn: 0 };
   let scheduled = false;
 
   function schedule(): void {
-    if (scheduled || waiting === 0 || open >= MAX_OPEN) return;
+    if (scheduled || !(mayStart(urgent) || mayStart(others))) return;
     scheduled = true;
     runtime.scheduleDrain(drain);
   }
-  /** Starts calls while there are jobs and room; each lane in its turn, so that reads and writes cannot starve each other. */
+  /** Starts calls while there are jobs and room, urgent ones first. */
   function drain(): void {
     scheduled = false;
-    for (let idle = 0; open < MAX_OPEN && idle < takes.length;) {
-      const call = takes[turn++ % takes.length]?.();
-      if (!call) {
-        idle++;
-        continue;
-      }
-      idle = 0;
-      open++;
-      void call().then(finished);
-    }
+    while (mayStart(urgent)) start(urgent);
+    while (mayStart(others)) start(others);
   }
-  function finished(): void {
-    open--;
-    schedule();
+  /** Neither kind takes the last place from the other: urgent jobs leave it to those that wait, and others never take it. */
+  function mayStart(kind: Kind): boolean {
+    if (!isWaiting(kind) || urgent.open + others.open >= MAX_OPEN) return false;
+    return kind.open < MAX_OPEN - 1 || (kind === urgent && !isWaiting(others));
+  }
+  function start(kind: Kind): void {
+    const call = takeFrom(kind);
+    if (!call) return;
+    kind.open++;
+    void call().then(() => {
+      kind.open--;
+      schedule();
+    });
   }
 
   function lane<J extends Job>(options: LaneOptions<J>): Lane<J> {
     const queue = new Queue(options, clock);
-    takes.push(() => {
-      const before = queue.size;
-      const call = queue.take();
-      waiting -= before - queue.size;
-      return call;
-    });
+    (options.urgent ? urgent : others).queues.push(queue);
     return {
       add(job) {
         queue.add(job);
-        waiting++;
         schedule();
       },
     };
   }
   return { lane };
+}
+
+/** Lanes of the same urgency, and how many of their calls are open. */
+interface Kind {
+  readonly queues: Pick<Queue<Job>, "size" | "take">[];
+  open: number;
+  turn: number;
+}
+
+function isWaiting({ queues }: Kind): boolean {
+  return queues.some(({ size }) => size > 0);
+}
+
+/** The next call of a kind; each lane in its turn, so that none starves. */
+function takeFrom(kind: Kind): Call | undefined {
+  for (let looked = 0; looked < kind.queues.length; looked++) {
+    const call = kind.queues[kind.turn++ % kind.queues.length]?.take();
+    if (call) return call;
+  }
+  return undefined;
 }
 
 /** What one request has at a storage: its open calls, and queues that wait for room. It dies with the request. */
@@ -228,13 +245,15 @@ function split<J extends Job>(jobs: J[], { maxBatch, allowRepeats }: LaneOptions
   const batch: J[] = [];
   const rest: J[] = [];
   const keys = new Set<string>();
-  for (const [index, job] of jobs.entries()) {
-    if (batch.length >= maxBatch) return [batch, rest.concat(jobs.slice(index))];
+  let taken = 0;
+  for (const job of jobs) {
+    if (batch.length >= maxBatch) break;
+    taken++;
     if (keys.has(job.storedKey)) rest.push(job);
     else {
       keys.add(job.storedKey);
       batch.push(job);
     }
   }
-  return [batch, rest];
+  return [batch, taken === jobs.length ? rest : rest.concat(jobs.slice(taken))];
 }

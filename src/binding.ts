@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Capture } from "./capture.ts";
 import type { Flight } from "./chain.ts";
 import type { Core } from "./core.ts";
 import type { Owner } from "./envelope.ts";
@@ -94,6 +95,8 @@ export interface Binding {
   nearestCounters: TierCounters | undefined;
   /** The generations that local entries were captured under last; shared by them. */
   generations: readonly (readonly number[] | undefined)[];
+  /** What flights captured last where there was no slot; shared by them. */
+  vacant: readonly Capture[];
   readonly flights: Map<string, Flight>;
   readonly refreshes: Map<string, Refresh>;
   /** The last `set` of a key that still runs, for call order. */

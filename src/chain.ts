@@ -11,6 +11,8 @@
 
 import { fullKeyOf, namesIn } from "./binding.ts";
 import type { Binding, Chain, LocalEntry, RemotePart } from "./binding.ts";
+import { vacant } from "./capture.ts";
+import type { Capture } from "./capture.ts";
 import { protect } from "./clone.ts";
 import { decodeValue } from "./decode.ts";
 import { serveWhileLoading } from "./early.ts";
@@ -24,7 +26,8 @@ import type { Found, OldCopy, Outcome } from "./found.ts";
 import { draw, fadeMs, isDue } from "./freshness.ts";
 import { isOfGenerations } from "./generations.ts";
 import { keyDigest, storedKey } from "./key.ts";
-import { load } from "./load.ts";
+import { finishLoad, load } from "./load.ts";
+import type { Loaded, LoadWaiter } from "./execution.ts";
 import { passingEntry } from "./local-entry.ts";
 import { isYoung, stillStands } from "./local-probe.ts";
 import type { ReadJob } from "./remote-storage.ts";
@@ -33,17 +36,10 @@ import { admits, reportHook, settleFound } from "./settle.ts";
 import { stampOf } from "./stamp.ts";
 import type { Slot } from "./storage.ts";
 
-/** What a flight's own read of a tier saw. A storage without conditional writes has no stamp to speak of. */
-export interface Capture {
-  /** `null`: there was no slot; `undefined`: write unconditionally. */
-  readonly stamp: Uint8Array | null | undefined;
-  readonly numbers: readonly number[];
-}
-
 const NONE: readonly undefined[] = [];
 
 /** One load of one key, with the reads before and the writes after it. */
-export class Flight extends Operation<Outcome> implements ReadJob {
+export class Flight extends Operation<Outcome> implements ReadJob, LoadWaiter {
   readonly binding: Binding;
   readonly chain: Chain;
   readonly key: string;
@@ -106,7 +102,7 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     this.fullKey = fullKeyOf(binding, key);
     this.scope = scope;
     this.loader = loader;
-    this.startedAt = binding.core.clock.monotonic();
+    this.startedAt = binding.core.turnTime();
     this.birth = ++binding.core.births;
     this.epoch = binding.core.epochs.now;
     this.groups = binding.groups;
@@ -183,6 +179,10 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     else this.miss(part);
   }
 
+  loaded(loaded: Loaded): void {
+    finishLoad(this, loaded);
+  }
+
   failed(error: CacheError): void {
     const part = this.part();
     if (!part) return;
@@ -210,8 +210,8 @@ export class Flight extends Operation<Outcome> implements ReadJob {
   /** Remembers what this flight's own read saw. The slot that answers is not written, so its stamp is not needed. */
   private capture(part: RemotePart, slot: Slot | undefined, numbers: readonly number[], answers: boolean): void {
     const stamp = part.storage.conditional ? (slot && !answers ? stampOf(slot.bytes) : null) : undefined;
-    const capture = { stamp, numbers };
-    this.captures = part.index === 0 ? [capture] : Object.assign([...this.captures], { [part.index]: capture });
+    if (part.index > 0) this.captures = Object.assign([...this.captures], { [part.index]: { stamp, numbers } });
+    else this.captures = stamp === null ? vacant(this.binding, numbers) : [{ stamp, numbers }];
   }
 
   /** What is in a slot, if it is an answer. */
@@ -307,7 +307,7 @@ export class Flight extends Operation<Outcome> implements ReadJob {
     part.counters.hitCount++;
     const since = this.binding.core.clock.monotonic();
     const { guarded } = part.storage;
-    settleFound(this, { ok: true, value, source: part.name, loaded: false, stale: false, createdAt, since, leftMs, costMs, guarded }, admits(this));
+    settleFound(this, { ok: true, value, source: part.name, loaded: false, stale: false, createdAt, since, leftMs, costMs, guarded }, admits(this), since);
   }
 }
 

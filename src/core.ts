@@ -23,7 +23,8 @@ import { checkPrefix, generationKey, keyDigest } from "./key.ts";
 import type { LocalSpace, LocalTier } from "./local/local-tier.ts";
 import { readFields } from "./node-spec.ts";
 import { specOf } from "./node.ts";
-import type { RemoteHost, Revision } from "./remote-storage.ts";
+import type { Revision } from "./known-generations.ts";
+import type { RemoteHost } from "./remote-storage.ts";
 import type { Runtime, Turn } from "./runtime.ts";
 import { createCounters, tierCounters } from "./stats.ts";
 import type { NodeCounters } from "./stats.ts";
@@ -115,6 +116,7 @@ export class Core implements RemoteHost, CallHost {
       nearest: undefined,
       nearestCounters: undefined,
       generations: [],
+      vacant: [],
       flights: new Map(),
       refreshes: new Map(),
       turns: new Map(),

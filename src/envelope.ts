@@ -19,6 +19,8 @@
  * @module
  */
 
+import { ownRoom } from "./byte-room.ts";
+import type { ByteRoom } from "./byte-room.ts";
 import type { EntryTimes } from "./entry.ts";
 import { writeStamp } from "./stamp.ts";
 
@@ -74,16 +76,16 @@ export function createOwner(node: string, version: string, prefix: string): Owne
 }
 
 /** An entry's bytes, under a new stamp. */
-export function encodeEntry(owner: Owner, fullKey: string, entry: NewEntry): Uint8Array {
+export function encodeEntry(owner: Owner, fullKey: string, entry: NewEntry, room: ByteRoom = ownRoom): Uint8Array {
   const flags = entry.payload === null ? NULL : entry.payload === undefined ? UNDEFINED : 0;
-  return encode(owner, fullKey, flags, entry, entry.payload ?? NO_BYTES);
+  return encode(owner, fullKey, flags, entry, entry.payload ?? NO_BYTES, room);
 }
 
 const NO_TIMES = { createdAt: 0, freshUntil: 0, expiresAt: 0, costMs: 0, generations: [] };
 
 /** A tombstone's bytes, under a new stamp: a slot without a value. */
 export function encodeTombstone(owner: Owner, fullKey: string): Uint8Array {
-  return encode(owner, fullKey, TOMBSTONE, NO_TIMES, NO_BYTES);
+  return encode(owner, fullKey, TOMBSTONE, NO_TIMES, NO_BYTES, ownRoom);
 }
 
 function encode(
@@ -92,13 +94,14 @@ function encode(
   flags: number,
   head: EntryTimes & { readonly costMs: number; readonly generations: readonly number[] },
   payload: Uint8Array,
+  room: ByteRoom,
 ): Uint8Array {
   const keyBytes = isAscii(fullKey) ? undefined : encoder.encode(fullKey);
   const keyLength = keyBytes ? keyBytes.length : fullKey.length;
   const { generations } = head;
   let at = HEADER_BYTES + generations.length * 8;
-  const bytes = new Uint8Array(at + owner.nodeBytes.length + owner.versionBytes.length + keyLength + payload.length);
-  const view = new DataView(bytes.buffer);
+  const bytes = room(at + owner.nodeBytes.length + owner.versionBytes.length + keyLength + payload.length);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   writeStamp(bytes);
   bytes[8] = MAGIC;
   bytes[9] = FORMAT;

@@ -2,7 +2,7 @@
  * One run of a loader, within the node's hard timeout: what it gets, how its end is told, and whether what it gave may be shared
  * at all. It relies on the clock and knows nothing of flights.
  *
- * Invariant: `done` is called exactly once, whatever the loader does or does not do.
+ * Invariant: whoever waits is told exactly once, whatever the loader does or does not do.
  *
  * @module
  */
@@ -24,6 +24,11 @@ export interface Loaded {
   /** The same by the monotonic clock. */
   readonly since: number;
   readonly ms: number;
+}
+
+/** Who waits for a load. An object and no function, as there are as many as there are loads, and most are there anyway. */
+export interface LoadWaiter {
+  loaded(loaded: Loaded): void;
 }
 
 /** What a loader answers to say that the value it was offered still holds. Never seen outside. */
@@ -52,9 +57,9 @@ export function execute<Params, Old>(
   loader: (params: Params, context: Context<Old>) => unknown,
   params: Params,
   stale: Old,
-  done: (loaded: Loaded) => void,
+  waiter: LoadWaiter,
 ): void {
-  const run = new Execution(core, spec, env, stale, done);
+  const run = new Execution(core, spec, env, stale, waiter);
   let result: unknown;
   let pending: Promise<unknown> | undefined;
   try {
@@ -75,11 +80,10 @@ export function execute<Params, Old>(
 class Execution<Old> implements Context<Old>, Due {
   readonly env: unknown;
   readonly stale: Old;
-  readonly dueAt: number;
   over = false;
   private readonly core: Core;
   private readonly spec: NodeSpec;
-  private readonly done: (loaded: Loaded) => void;
+  private readonly waiter: LoadWaiter;
   private readonly createdAt: number;
   private readonly since: number;
   private timer: unknown = undefined;
@@ -87,15 +91,18 @@ class Execution<Old> implements Context<Old>, Due {
   private controller: AbortController | undefined = undefined;
   private aborted = false;
 
-  constructor(core: Core, spec: NodeSpec, env: unknown, stale: Old, done: (loaded: Loaded) => void) {
+  constructor(core: Core, spec: NodeSpec, env: unknown, stale: Old, waiter: LoadWaiter) {
     this.core = core;
     this.spec = spec;
     this.env = env;
     this.stale = stale;
-    this.done = done;
+    this.waiter = waiter;
     this.createdAt = core.clock.now();
     this.since = core.clock.monotonic();
-    this.dueAt = this.since + spec.hardTimeoutMs;
+  }
+
+  get dueAt(): number {
+    return this.since + this.spec.hardTimeoutMs;
   }
 
   // Loaders take it apart, so it must not need `this`.
@@ -135,7 +142,7 @@ class Execution<Old> implements Context<Old>, Due {
     if (this.timer !== undefined) core.clock.clearTimeout(this.timer);
     this.deadlines?.ended();
     const checked = ok ? resultOf(result, spec.name) : { ok, result };
-    this.done({ ok: checked.ok, result: checked.result, createdAt, since, ms: core.clock.monotonic() - since });
+    this.waiter.loaded({ ok: checked.ok, result: checked.result, createdAt, since, ms: core.clock.monotonic() - since });
   }
 }
 

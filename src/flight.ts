@@ -61,10 +61,10 @@ export class Operation<Result extends object> {
 
   constructor(call: Call) {
     this.call = call;
-    const marked = call.requestScoped ? markedPromise<Result>() : undefined;
-    if (marked) {
-      this.done = marked.promise;
-      this.resolve = marked.resolve;
+    const made = markedPromise<Result>();
+    if (made) {
+      this.done = made.promise;
+      this.resolve = made.resolve;
     } else
       this.done = new Promise((resolve) => {
         this.resolve = resolve;

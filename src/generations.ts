@@ -1,7 +1,7 @@
 /**
  * Generations as the isolate sees them: which ones a key belongs to, the epochs that cut off what is older than an
  * invalidation of this isolate. They are raised in `raise.ts`; what a storage's generations stood at is remembered in
- * `remote-storage.ts`, beside the storage that was read.
+ * `known-generations.ts`.
  *
  * Invariant: nothing that began below an epoch of its node or of one of its tags is served, joined or stored, also after
  * that epoch was forgotten.

@@ -13,7 +13,7 @@ import { offer } from "./early.ts";
 import { ageMs } from "./entry.ts";
 import { CacheError } from "./errors.ts";
 import { execute, isUnchanged, resultOf } from "./execution.ts";
-import type { Loaded, Result } from "./execution.ts";
+import type { Loaded, LoadWaiter, Result } from "./execution.ts";
 import { LOST, OVERDUE } from "./flight.ts";
 import type { Call, Operation } from "./flight.ts";
 import type { Stale } from "./types.ts";
@@ -79,19 +79,19 @@ function offered(flight: Flight): Stale | undefined {
 
 /** Runs the loader of one flight. */
 function start(flight: Flight, gate: Gate | undefined): void {
-  const { core, spec, counters } = flight.binding;
+  const { core, spec } = flight.binding;
   const own = flight.loader;
   // A caller's own loader takes nothing, and might take something else for an option.
   const loader = own ? () => own() : (spec.load ?? nothing);
-  execute(core, spec, flight.env, loader, flight.params, offered(flight), (loaded) => {
-    const told = isUnchanged(loaded.result) ? { ...loaded, ...unchangedIn(loaded, flight.offered, spec.name) } : loaded;
-    countLoad(counters, told.ms, told.ok);
-    if (gate) {
-      gate.open--;
-      pump(gate, spec.loadConcurrency);
-    }
-    settleLoaded(flight, told);
-  });
+  execute(core, spec, flight.env, loader, flight.params, offered(flight), gate ? throughGate(gate, flight) : flight);
+}
+
+/** Ends a flight with what its own loader gave. */
+export function finishLoad(flight: Flight, loaded: Loaded): void {
+  const { spec, counters } = flight.binding;
+  const told = isUnchanged(loaded.result) ? { ...loaded, ...unchangedIn(loaded, flight.offered, spec.name) } : loaded;
+  countLoad(counters, told.ms, told.ok);
+  settleLoaded(flight, told);
 }
 
 function nothing(): undefined {
@@ -120,6 +120,17 @@ function enter(gates: Map<Binding, Gate>, flight: Flight): void {
   }
   gate.waiting.push(flight);
   pump(gate, flight.binding.spec.loadConcurrency);
+}
+
+/** A flight that makes room for the next when it was loaded. */
+function throughGate(gate: Gate, flight: Flight): LoadWaiter {
+  return {
+    loaded(loaded) {
+      gate.open--;
+      pump(gate, flight.binding.spec.loadConcurrency);
+      flight.loaded(loaded);
+    },
+  };
 }
 
 /** Starts what waits while there is room. A load that ends at once makes room within its own start, so this never recurs. */
@@ -169,15 +180,16 @@ function loadMany(flights: readonly Flight[]): void {
   if (!first) return;
   const { core, spec, counters } = first.binding;
   const params = flights.map((flight) => flight.params);
-  execute(core, spec, first.env, spec.loadAll ?? nothing, params, flights.map(offered), (loaded) => {
-    const list = loaded.ok ? aligned(loaded.result, flights.length, spec.name) : loaded.result;
-    for (const [index, flight] of flights.entries()) {
-      const element = loaded.ok && Array.isArray(list) ? elementOf(list[index], spec.name) : { ok: false, result: list };
+  const loaded = (all: Loaded): void => {
+    const list = all.ok ? aligned(all.result, flights.length, spec.name) : all.result;
+    flights.forEach((flight, index) => {
+      const element = all.ok && Array.isArray(list) ? elementOf(list[index], spec.name) : { ok: false, result: list };
       const one = unchangedIn(element, flight.offered, spec.name);
-      countLoad(counters, loaded.ms, one.ok, 1 / flights.length);
-      settleLoaded(flight, { ...loaded, ...one });
-    }
-  });
+      countLoad(counters, all.ms, one.ok, 1 / flights.length);
+      settleLoaded(flight, { ...all, ...one });
+    });
+  };
+  execute(core, spec, first.env, spec.loadAll ?? nothing, params, flights.map(offered), { loaded });
 }
 
 /** One key's part of what `loadAll` gave; an `Error` is that key's failure. */
@@ -195,7 +207,7 @@ function aligned(result: unknown, expected: number, node: string): readonly unkn
 function settleLoaded(flight: Flight, loaded: Loaded): void {
   const { ok, result } = loaded;
   if (!ok) return settleFailed(flight, result, true);
-  settleFound(flight, foundByLoad(loaded, result, lifeOf(flight, result)), admits(flight));
+  settleFound(flight, foundByLoad(loaded, result, lifeOf(flight, result)), admits(flight), loaded.since + loaded.ms);
 }
 
 /** What a loader meant by "unchanged": the value it was offered. */

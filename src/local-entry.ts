@@ -6,7 +6,7 @@
  */
 
 import type { Binding, LocalEntry, LocalPart } from "./binding.ts";
-import type { Capture } from "./chain.ts";
+import type { Capture } from "./capture.ts";
 import { freshUntil } from "./found.ts";
 import type { Found } from "./found.ts";
 import { fadeMs, jittered } from "./freshness.ts";
@@ -63,8 +63,7 @@ export function passingEntry(
 }
 
 /** Puts an entry into a local tier, until the end of its node's stale windows; `false` if it is past its life, or not held. @throws what `weigh` throws */
-export function putEntry({ core, spec }: Binding, part: LocalPart, key: string, entry: LocalEntry): boolean {
-  const now = core.clock.monotonic();
+export function putEntry({ spec }: Binding, part: LocalPart, key: string, entry: LocalEntry, now: number): boolean {
   const end = freshUntil(entry);
   return part.space.set(key, entry, end > now ? end + spec.freshness.keepMs : end, now);
 }

@@ -137,11 +137,12 @@ async function loadOnce(mine: Refresh, { binding, key, params }: Target, env: un
   const { load, loadAll } = spec;
   const one = (param: unknown, context: LoadContext<unknown>): unknown => loadAlone(loadAll?.([param], inList(context)), spec.name);
   const old = localCopy(binding, key)?.entry;
-  execute(core, spec, env, own ? () => own() : (load ?? one), params, offer({ binding }, old), (loaded) => {
-    const told = { ...loaded, ...unchangedIn(loaded, old, spec.name) };
+  const loaded = (result: Loaded): void => {
+    const told = { ...result, ...unchangedIn(result, old, spec.name) };
     countLoad(counters, told.ms, told.ok);
     operation.settle(told);
-  });
+  };
+  execute(core, spec, env, own ? () => own() : (load ?? one), params, offer({ binding }, old), { loaded });
   return operation.done;
 }
 

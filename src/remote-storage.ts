@@ -7,9 +7,13 @@
 
 import { createLanes } from "./batch.ts";
 import type { Job, Lane } from "./batch.ts";
+import { byteRoom } from "./byte-room.ts";
+import type { ByteRoom } from "./byte-room.ts";
 import type { Clock } from "./clock.ts";
 import { CacheError } from "./errors.ts";
 import type { Emitter } from "./events.ts";
+import { KnownGenerations } from "./known-generations.ts";
+import type { Remembering } from "./known-generations.ts";
 import type { Runtime } from "./runtime.ts";
 import { createGuard, wrap } from "./storage-guard.ts";
 import type { GuardRules, Operation } from "./storage-guard.ts";
@@ -30,8 +34,13 @@ export interface ReadJob extends Job {
 
 /** A slot to write. */
 export interface WriteJob extends Job {
-  /** The slot, made when the call is sent; `undefined` if it must not be sent any more. */
-  prepare(): WriteEntry | undefined;
+  /**
+   * The slot, made when the call is sent; `undefined` if it must not be sent any more.
+   *
+   * @param now when that is, by the monotonic clock.
+   * @param room where its bytes may lie.
+   */
+  prepare(now: number, room: ByteRoom): WriteEntry | undefined;
   /** `true` stored, `false` refused, `undefined` if the storage cannot tell. */
   written(stored: boolean | undefined, ms: number): void;
   failed(error: CacheError): void;
@@ -43,25 +52,11 @@ export interface RemoveJob extends Job {
   failed(error: CacheError): void;
 }
 
-/** Counts every change of what is remembered of generations, so that a local entry needs one comparison to be trusted. */
-export interface Revision {
-  value: number;
-}
-
-interface Known {
-  number: number;
-  /** Order of events in the isolate; a reply counts if its read was sent after this. */
-  learnedAt: number;
-}
-
 /** What a remote storage needs from its cache. */
-export interface RemoteHost {
+export interface RemoteHost extends Remembering {
   readonly runtime: Runtime;
   readonly clock: Clock;
   readonly emitter: Emitter;
-  readonly revision: Revision;
-  /** Names whose generations each storage remembers. What is forgotten is not trusted in local entries, which costs a read. */
-  readonly mostKnown: number;
 }
 
 /** A guarded, batching storage. */
@@ -101,12 +96,11 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
   const { clock } = host;
   const conditional = traits.conditional === true;
   const maxBatch = traits.maxBatch ?? Number.POSITIVE_INFINITY;
-  const known = new Map<string, Known>();
-  let forgot = false;
+  const known = new KnownGenerations(host);
   const lanes = createLanes(host.runtime, clock);
   const guard = createGuard(host, name, storage, rules);
   const instances = new WeakMap<object, Storage>();
-  let order = 0;
+  const ensuring = new Map<string, Promise<readonly number[] | undefined>>();
 
   function instanceFor(view: object | undefined): Storage {
     if (!make || !view) return storage;
@@ -115,31 +109,31 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     return own;
   }
 
-  /** A higher number replaces what is remembered, and so does any number that was asked for after the remembered one was learned. */
-  function learn(names: readonly string[], numbers: readonly (number | undefined)[], sentAt: number): void {
-    for (const [index, generation] of names.entries()) {
-      const number = numbers[index];
-      if (number === undefined) continue;
-      const own = known.get(generation);
-      if (own && number <= own.number && sentAt <= own.learnedAt) continue;
-      // A name that is new here is of entries that are being made, or that are not trusted since it was forgotten.
-      if (own && own.number !== number) host.revision.value++;
-      // In a full table the oldest goes first, and what is learned again is not old.
-      if (known.size >= host.mostKnown) known.delete(generation);
-      known.set(generation, { number, learnedAt: ++order });
-    }
-    for (const generation of known.keys()) {
-      if (known.size <= host.mostKnown) break;
-      known.delete(generation);
-      forgot = true;
-      host.revision.value++;
-    }
-  }
-
   /** Makes the missing generations at once, before anything to the right is asked. */
   async function complete(view: object | undefined, names: readonly string[], asRead: readonly (number | undefined)[]): Promise<readonly number[] | undefined> {
-    const missing = names.filter((_, index) => asRead[index] === undefined);
-    const sentAt = ++order;
+    const made = await ensureOnce(
+      view,
+      names.filter((_, index) => asRead[index] === undefined),
+    );
+    let next = 0;
+    return made && asRead.map((number) => number ?? made[next++] ?? 0);
+  }
+
+  /**
+   * As {@link ensure}, once for all reads that miss the same generations meanwhile, where one request may wait for another. What
+   * stood when an earlier read asked is good for a later one: its load has not begun.
+   */
+  function ensureOnce(view: object | undefined, missing: readonly string[]): Promise<readonly number[] | undefined> {
+    if (host.runtime.requestScoped) return ensure(view, missing);
+    const id = JSON.stringify(missing);
+    const running = ensuring.get(id) ?? ensure(view, missing).finally(() => ensuring.delete(id));
+    ensuring.set(id, running);
+    return running;
+  }
+
+  /** The numbers of generations that are made where they are missing; `undefined` if that failed, which has been reported. */
+  async function ensure(view: object | undefined, missing: readonly string[]): Promise<readonly number[] | undefined> {
+    const sentAt = known.moment();
     try {
       const made = await guard.call({
         operation: "ensure",
@@ -147,9 +141,8 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
         run: (signal) => instanceFor(view).ensure?.(missing, signal) ?? Promise.resolve([]),
         check: (numbers) => checkLength(numbers, missing.length, name, "ensure"),
       });
-      learn(missing, made, sentAt);
-      let next = 0;
-      return asRead.map((number) => number ?? made[next++] ?? 0);
+      known.learn(missing, made, sentAt);
+      return made;
     } catch (error) {
       guard.report("ensure", error);
       return undefined;
@@ -160,7 +153,7 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     const keys = jobs.map((job) => job.storedKey);
     const names = namesOf(jobs);
     const view = jobs[0]?.view;
-    const sentAt = ++order;
+    const sentAt = known.moment();
     const began = clock.monotonic();
     try {
       const { slots, generations } = await guard.call({
@@ -174,7 +167,7 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
         since,
       });
       const ms = clock.monotonic() - began;
-      learn(names, generations, sentAt);
+      known.learn(names, generations, sentAt);
       let standing: readonly number[] | undefined;
       if (isComplete(generations)) standing = generations;
       else {
@@ -192,8 +185,10 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
   async function sendWrites(jobs: readonly WriteJob[], since: number): Promise<void> {
     const entries: WriteEntry[] = [];
     const sent: WriteJob[] = [];
+    const now = clock.monotonic();
+    const room = byteRoom(jobs.length);
     for (const job of jobs) {
-      const entry = prepared(job);
+      const entry = prepared(job, now, room);
       if (!entry) continue;
       entries.push(entry);
       sent.push(job);
@@ -217,9 +212,9 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     }
   }
 
-  function prepared(job: WriteJob): WriteEntry | undefined {
+  function prepared(job: WriteJob, now: number, room: ByteRoom): WriteEntry | undefined {
     try {
-      return job.prepare();
+      return job.prepare(now, room);
     } catch (error) {
       job.failed(wrap(error, name, "write", [job.storedKey]));
       return undefined;
@@ -239,16 +234,16 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
 
   /** Hands the answers out. What one job throws is that job's failure and harms no other. */
   function tell<J extends ReadJob | WriteJob | RemoveJob>(jobs: readonly J[], hand: (job: J, index: number) => void, operation: Operation): void {
-    for (const [index, job] of jobs.entries()) {
+    jobs.forEach((job, index) => {
       try {
         hand(job, index);
       } catch (error) {
         job.failed(wrap(error, name, operation, [job.storedKey]));
       }
-    }
+    });
   }
 
-  const reads: Lane<ReadJob> = lanes.lane({ maxBatch, allowRepeats: true, send: sendReads });
+  const reads: Lane<ReadJob> = lanes.lane({ maxBatch, allowRepeats: true, urgent: true, send: sendReads });
   const writes: Lane<WriteJob> = lanes.lane({ maxBatch, allowRepeats: false, merges: true, send: sendWrites });
   const removes: Lane<RemoveJob> = lanes.lane({ maxBatch, allowRepeats: true, send: sendRemoves });
 
@@ -276,8 +271,7 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
         return false;
       }
     },
-    // What was never read here, as after `registerStorage`, is taken on trust; what was forgotten is not.
-    stands: (names, numbers) => names.every((generation, index) => (known.get(generation)?.number ?? (forgot ? undefined : numbers[index])) === numbers[index]),
+    stands: (names, numbers) => known.stands(names, numbers),
   };
 }
 

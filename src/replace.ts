@@ -10,7 +10,8 @@
  * @module
  */
 
-import type { Capture } from "./chain.ts";
+import type { Capture } from "./capture.ts";
+import type { ByteRoom } from "./byte-room.ts";
 import { protect } from "./clone.ts";
 import { fullKeyOf } from "./binding.ts";
 import type { Binding, Chain, Mark } from "./binding.ts";
@@ -130,9 +131,10 @@ export async function finishReplacing(target: Target, begun: Beginning, { found,
     const seen = captures[part.index];
     const short = await storedKey(fullKey, part.storage.maxKeyBytes);
     let tooLarge = false;
-    const make = (): WriteEntry | undefined => {
-      if (!seen || !lasts || core.clock.monotonic() - begun.startedAt > spec.storeWithinMs) return undefined;
-      const entry = makeSlot(binding, part, short, fullKey, found, payload, seen, Math.min(jittered(part.ttlMs, spec.freshness), ttlMs));
+    const make = (now: number, room: ByteRoom): WriteEntry | undefined => {
+      if (!seen || !lasts || now - begun.startedAt > spec.storeWithinMs) return undefined;
+      const lifeMs = Math.min(jittered(part.ttlMs, spec.freshness), ttlMs);
+      const entry = makeSlot(binding, part, { key: short, fullKey, found, payload, capture: seen, ttlMs: lifeMs }, room);
       tooLarge = entry.bytes.length > part.storage.maxValueBytes;
       if (!tooLarge) return entry;
       core.emitter.emit({ type: "not-stored", node: spec.name, key: keyDigest(key), reason: "size", storage: part.name });
@@ -161,7 +163,7 @@ function putLocal({ binding, key }: Target, begun: Beginning, found: Found, ttlM
   for (const part of begun.chain.locals) {
     const entry = localEntry(part, { ...found, leftMs: Math.min(found.leftMs, ttlMs) }, generations, spec.freshness, epoch, own);
     try {
-      putEntry(binding, part, key, entry);
+      putEntry(binding, part, key, entry, core.clock.monotonic());
     } catch {
       core.emitter.emit({ type: "not-stored", node: spec.name, key: keyDigest(key), reason: "hook", storage: part.name });
     }

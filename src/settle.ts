@@ -9,7 +9,9 @@
  * @module
  */
 
-import type { Capture, Flight } from "./chain.ts";
+import type { Capture } from "./capture.ts";
+import type { Flight } from "./chain.ts";
+import type { ByteRoom } from "./byte-room.ts";
 import { protect } from "./clone.ts";
 import type { Binding, LocalEntry, LocalPart, RemotePart } from "./binding.ts";
 import { describe } from "./duration.ts";
@@ -61,9 +63,9 @@ export function settleFailed(flight: Flight, error: unknown, loaded: boolean): v
   flight.settle(old ?? failure);
 }
 
-/** Ends a flight with a value. */
-export function settleFound(flight: Flight, found: Found, admission: Admission): void {
-  const { core, spec } = flight.binding;
+/** Ends a flight with a value, found just before `now` by the monotonic clock. */
+export function settleFound(flight: Flight, found: Found, admission: Admission, now: number): void {
+  const { spec } = flight.binding;
   let own = found;
   if (spec.clone !== "none") {
     try {
@@ -73,18 +75,18 @@ export function settleFound(flight: Flight, found: Found, admission: Admission):
     }
   }
   if (flight.stores && flight.current) {
-    if (core.clock.monotonic() - flight.startedAt <= spec.storeWithinMs) store(flight, own, admission);
+    if (now - flight.startedAt <= spec.storeWithinMs) store(flight, own, admission, now);
     else report(flight, "too-late");
   }
   if (flight.writing === 0) land(flight);
   flight.settle(own);
 }
 
-function store(flight: Flight, found: Found, admission: Admission): void {
+function store(flight: Flight, found: Found, admission: Admission, now: number): void {
   const targets = admission.remote ? flight.chain.remotes.filter((part) => wants(flight, part, found)) : [];
   const payload = targets.length > 0 ? serialize(flight, found.value) : undefined;
   if (payload === FAILED) return;
-  if (admission.local) publish(flight, found);
+  if (admission.local) publish(flight, found, now);
   if (targets.length === 0) return;
   flight.writing = targets.length;
   if (!(payload instanceof Promise)) return backFill(flight, found, targets, payload);
@@ -141,19 +143,19 @@ export function serializeError(error: unknown, spec: NodeSpec): CacheError {
 }
 
 /** Fills the local tiers left of where the value was found. */
-function publish(flight: Flight, found: Found): void {
+function publish(flight: Flight, found: Found, now: number): void {
   const { spec, groups } = flight.binding;
   const generations = sharedGenerations(flight.binding, flight.captures);
   const own = flight.groups === groups ? undefined : flight.groups;
   for (const part of flight.chain.locals) {
     const entry = localEntry(part, found, generations, spec.freshness, flight.epoch, own);
-    if (putLocal(flight, part, entry)) flight.filled = flight.filled ? [...flight.filled, entry] : [entry];
+    if (putLocal(flight, part, entry, now)) flight.filled = flight.filled ? [...flight.filled, entry] : [entry];
   }
 }
 
-function putLocal(flight: Flight, part: LocalPart, entry: LocalEntry): boolean {
+function putLocal(flight: Flight, part: LocalPart, entry: LocalEntry, now: number): boolean {
   try {
-    return putEntry(flight.binding, part, flight.key, entry);
+    return putEntry(flight.binding, part, flight.key, entry, now);
   } catch {
     report(flight, "hook");
     return false;
@@ -201,13 +203,12 @@ class BackFill implements WriteJob {
     return this.flight.scope;
   }
 
-  prepare(): WriteEntry | undefined {
+  prepare(now: number, room: ByteRoom): WriteEntry | undefined {
     const { flight, part } = this;
-    const { core, spec } = flight.binding;
     const capture = flight.captures[part.index];
-    const tooLate = core.clock.monotonic() - flight.startedAt > spec.storeWithinMs;
-    const entry = capture && !flight.fenced && !flight.outlived && !tooLate ? this.slot(capture) : undefined;
-    flight.sentAt = core.clock.monotonic();
+    const tooLate = now - flight.startedAt > flight.binding.spec.storeWithinMs;
+    const entry = capture && !flight.fenced && !flight.outlived && !tooLate ? this.slot(capture, now, room) : undefined;
+    flight.sentAt = now;
     if (entry && entry.bytes.length <= part.storage.maxValueBytes) return entry;
     if (tooLate) report(flight, "too-late", undefined, part.name);
     else if (entry) report(flight, "size", undefined, part.name);
@@ -216,12 +217,12 @@ class BackFill implements WriteJob {
   }
 
   /** The slot, under the stamp that this flight read in this tier. */
-  private slot(capture: Capture): WriteEntry | undefined {
-    const { flight, part, found, payload } = this;
-    const { core, spec } = flight.binding;
-    const spentMs = found.loaded ? 0 : core.clock.monotonic() - found.since;
-    const ttlMs = Math.max(0, Math.min(jittered(part.ttlMs, spec.freshness), found.leftMs - spentMs));
-    return ttlMs === 0 ? undefined : makeSlot(flight.binding, part, this.storedKey, flight.fullKey, found, payload, capture, ttlMs);
+  private slot(capture: Capture, now: number, room: ByteRoom): WriteEntry | undefined {
+    const { flight, part, found, payload, storedKey: key } = this;
+    const { binding, fullKey } = flight;
+    const spentMs = found.loaded ? 0 : now - found.since;
+    const ttlMs = Math.max(0, Math.min(jittered(part.ttlMs, binding.spec.freshness), found.leftMs - spentMs));
+    return ttlMs === 0 ? undefined : makeSlot(binding, part, { key, fullKey, found, payload, capture, ttlMs }, room);
   }
 
   written(stored: boolean | undefined, ms: number): void {
@@ -249,21 +250,25 @@ export function countFailure(part: RemotePart, error: CacheError): void {
   else part.counters.errorCount++;
 }
 
+/** What a slot is made of. */
+interface Making {
+  /** The key as its storage keeps it. */
+  readonly key: string;
+  readonly fullKey: string;
+  readonly found: Found;
+  readonly payload: Payload;
+  readonly capture: Capture;
+  readonly ttlMs: number;
+}
+
 /** A slot to write now: its life, its times by our wall clock, its bytes, under the stamp that was read. */
-export function makeSlot(
-  binding: Binding,
-  part: RemotePart,
-  key: string,
-  fullKey: string,
-  { createdAt, costMs }: Found,
-  payload: Payload,
-  { stamp, numbers: generations }: Capture,
-  ttlMs: number,
-): WriteEntry {
+export function makeSlot(binding: Binding, part: RemotePart, { key, fullKey, found, payload, capture, ttlMs }: Making, room: ByteRoom): WriteEntry {
   const { core, owner, spec } = binding;
+  const { createdAt, costMs } = found;
+  const { stamp, numbers: generations } = capture;
   const lifeMs = slotLifeMs(ttlMs, spec.freshness.keepMs, spec.storeWithinMs, part.storage.guarded, part.storage.minTtlMs);
   const now = core.clock.now();
-  const bytes = encodeEntry(owner, fullKey, { createdAt, freshUntil: now + ttlMs, expiresAt: now + lifeMs, costMs, generations, payload });
+  const bytes = encodeEntry(owner, fullKey, { createdAt, freshUntil: now + ttlMs, expiresAt: now + lifeMs, costMs, generations, payload }, room);
   return { key, bytes, ttlMs: lifeMs === Number.POSITIVE_INFINITY ? null : Math.ceil(lifeMs), ifStamp: stamp };
 }
 

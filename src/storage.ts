@@ -45,6 +45,7 @@ export interface ReadResult {
 /** One slot to write. */
 export interface WriteEntry {
   readonly key: string;
+  /** Maybe a part of a larger buffer, beside other slots of the same call: take the view, not `bytes.buffer`. */
   readonly bytes: Uint8Array;
   /** Life in ms from the moment the storage applies the call, at least 1; `null`: no end. */
   readonly ttlMs: number | null;

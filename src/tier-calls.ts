@@ -5,16 +5,16 @@
  * @module
  */
 
-import type { Capture } from "./chain.ts";
+import type { Capture } from "./capture.ts";
 import { fullKeyOf, namesIn } from "./binding.ts";
 import type { Binding, RemotePart } from "./binding.ts";
 import { MARGIN_MS } from "./entry.ts";
 import { encodeTombstone, isTombstone } from "./envelope.ts";
 import { storedKey } from "./key.ts";
 import { countFailure } from "./settle.ts";
+import type { WriteJob } from "./remote-storage.ts";
 import { stampOf } from "./stamp.ts";
 import type { Scope } from "./scope.ts";
-import type { WriteEntry } from "./storage.ts";
 
 /** One key of one node, as an operation is asked about it. */
 export interface Target {
@@ -63,14 +63,14 @@ function forsake(binding: Binding, key: string): void {
 /** How a write ended. */
 export type Written = "stored" | "refused" | "failed";
 
-/** Writes one slot; `make` is asked at the moment of sending, and may decline. */
-export function write(part: RemotePart, short: string, view: Scope, make: () => WriteEntry | undefined): Promise<Written> {
+/** Writes one slot; `make` is asked at the moment of sending, as {@link WriteJob.prepare}, and may decline. */
+export function write(part: RemotePart, short: string, view: Scope, make: WriteJob["prepare"]): Promise<Written> {
   return new Promise((resolve) => {
     part.storage.write({
       view,
       storedKey: short,
-      prepare() {
-        const entry = make();
+      prepare(now, room) {
+        const entry = make(now, room);
         if (!entry) resolve("refused");
         return entry;
       },

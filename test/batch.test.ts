@@ -36,7 +36,7 @@ function setUp(requestScoped: boolean) {
     drains,
     open,
     sent,
-    lane: (options: Partial<LaneOptions<Job>> = {}) => lanes.lane({ maxBatch: Number.POSITIVE_INFINITY, allowRepeats: true, send, ...options }),
+    lane: (options: Partial<LaneOptions<Job>> = {}) => lanes.lane({ maxBatch: Number.POSITIVE_INFINITY, allowRepeats: true, urgent: true, send, ...options }),
     /** Runs the drains that are due, and lets what follows settle. */
     async drain() {
       for (const run of drains.splice(0)) run();
@@ -134,19 +134,62 @@ describe("lanes where calls belong to nobody", () => {
     expect(sent[6]).toEqual(names(100));
   });
 
-  test("of one storage share the six calls and take turns, so that neither starves", async () => {
-    const { lane, drain, endOne, sent, open } = setUp(false);
-    const [reads, writes] = [lane({ maxBatch: 1 }), lane({ maxBatch: 1 })];
-    for (const key of names(50, "r")) reads.add(job(key));
+  test("of one storage share the six calls: reads go first, and one place is left to writes and removals, in turn", async () => {
+    const { lane, drain, endOne, open } = setUp(false);
+    const others = { maxBatch: 1, urgent: false };
+    const [writes, removals, reads] = [lane(others), lane(others), lane({ maxBatch: 1 })];
     for (const key of names(50, "w")) writes.add(job(key));
+    for (const key of names(50, "d")) removals.add(job(key));
+    for (const key of names(50, "r")) reads.add(job(key));
     await drain();
-    expect(open.length).toBe(6);
-    for (let ended = 0; ended < 20; ended++) {
+    const now = (): string => open.flatMap(({ keys }) => keys).join(" ");
+    expect(now()).toBe("r0 r1 r2 r3 r4 w0");
+    for (let ended = 0; ended < 5; ended++) {
       await endOne();
       await drain();
     }
-    const begun = sent.flat();
-    expect(begun.filter((key) => key.startsWith("r")).length).toBe(begun.length / 2);
+    expect(now()).toBe("w0 r5 r6 r7 r8 r9");
+    for (const next of ["d0", "w1", "d1"]) {
+      open.find(({ keys: [key] }) => !key?.startsWith("r"))?.end();
+      await drain();
+      await drain();
+      expect(open.length).toBe(6);
+      expect(now()).toContain(next);
+    }
+  });
+
+  test("leave a place to reads, however many writes there are", async () => {
+    const { lane, drain, drains, open } = setUp(false);
+    const [reads, writes] = [lane(), lane({ maxBatch: 1, urgent: false })];
+    for (const key of names(50, "w")) writes.add(job(key));
+    await drain();
+    expect(open.length).toBe(5);
+    // What cannot be sent costs no turn.
+    writes.add(job("one more"));
+    expect(drains.length).toBe(0);
+    for (const key of names(3, "r")) reads.add(job(key));
+    await drain();
+    expect(open.length).toBe(6);
+    expect(open[5]?.keys).toEqual(["r0", "r1", "r2"]);
+  });
+
+  test("are all sent in the end, whatever comes when and ends when", async () => {
+    await assert(
+      asyncProperty(array(integer({ min: 0, max: 4 }), { maxLength: 60 }), integer({ min: 1, max: 3 }), async (steps, maxBatch) => {
+        const { lane, drain, endOne, open, sent } = setUp(false);
+        const lanes = [lane({ maxBatch }), lane({ maxBatch, urgent: false }), lane({ maxBatch, urgent: false })];
+        const asked: string[] = [];
+        for (const [index, step] of steps.entries()) {
+          if (step < 3) asked.push(`${step}.${index}`);
+          if (step < 3) lanes[step]?.add(job(`${step}.${index}`));
+          else await (step === 3 ? drain() : endOne());
+          expect(open.length).toBeLessThanOrEqual(6);
+        }
+        for (let rest = 0; rest < 2 * steps.length + 2; rest++) await (rest % 2 === 0 ? drain() : endOne());
+        expect(sent.flat().toSorted()).toEqual(asked.toSorted());
+        expect(open.length).toBe(0);
+      }),
+    );
   });
 });
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fromBase64, toBase64 } from "../../adapters/base64.ts";
-import { ownRoom } from "../../adapters/byte-room.ts";
+import { ownRoom } from "../../src/byte-room.ts";
 import { textCodec } from "../../adapters/redis-codec.ts";
 import { redis } from "../../adapters/redis.ts";
 import { isLeftOut } from "../servers/process.ts";

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { local } from "../../src/local/local.ts";
 import { fakeClock } from "../support/fake-clock.ts";
-import { counted, rig } from "../support/rig.ts";
+import { counted, REQUESTS, rig, SHARED } from "../support/rig.ts";
 import { puppet, weakPuppet } from "../support/storages.ts";
 
 const FAR = [{ storage: "far", ttl: "1h" }] as const;
@@ -26,6 +26,49 @@ describe("a node's generation", () => {
     await isolate().cache.get(Item("c"));
     expect(far.calls.ensure).toBe(1);
     expect(far.generations.size).toBe(1);
+  });
+
+  test.each([
+    ["once for all reads that meanwhile find none, where they may wait for each other", SHARED, 1],
+    ["by each request for itself, where promises belong to requests", REQUESTS, 3],
+  ] as const)("is made %s", async (_what, runtime, made) => {
+    const clock = fakeClock();
+    const far = puppet({ clock });
+    const { cache } = rig({ clock, runtime, storages: { far } });
+    const Item = counted({ caches: FAR });
+    const release = [far.hold("read"), far.hold("ensure")];
+    const asked: Promise<unknown>[] = [];
+    for (const key of ["a", "b", "c"]) {
+      asked.push(cache.with({ waitUntil: () => undefined }).get(Item(key)));
+      await clock.settle();
+    }
+    for (const go of release) {
+      go();
+      await clock.settle();
+    }
+    expect(await Promise.all(asked)).toEqual(["a#1", "b#2", "c#3"]);
+    expect(far.calls.ensure).toBe(made);
+    await cache.flush();
+    expect(far.slots.size).toBe(3);
+  });
+
+  test("that cannot be made for many reads fails each of them once, and is asked for anew by the next", async () => {
+    const { cache, far, clock, seen } = setUp();
+    const Item = counted({ caches: FAR });
+    far.fault("ensure", "reject");
+    const release = far.hold("read");
+    const asked: Promise<unknown>[] = [];
+    for (const key of ["a", "b"]) {
+      asked.push(cache.get(Item(key)));
+      await clock.settle();
+    }
+    release();
+    expect(await Promise.all(asked)).toEqual(["a#1", "b#2"]);
+    expect([far.slots.size, seen("storage-failed").length]).toEqual([0, 1]);
+    far.fault("ensure", undefined);
+    await cache.get(Item("c"));
+    await cache.flush();
+    expect(far.slots.size).toBe(1);
   });
 
   test("that was raised makes every entry of the node absent, and none of another", async () => {

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { local } from "../../src/local/local.ts";
 import { defineNode } from "../../src/node.ts";
+import type { Storage, WriteEntry } from "../../src/storage.ts";
 import { fakeClock } from "../support/fake-clock.ts";
 import { counted, failure, freshName, isSettled, rig } from "../support/rig.ts";
 import { puppet, weakPuppet } from "../support/storages.ts";
@@ -53,6 +54,28 @@ describe("getAll", () => {
       ["ensure", 1],
       ["write", 50],
     ]);
+  });
+
+  test("writes slots that lie side by side in memory, each with its own bytes; one alone has its memory to itself", async () => {
+    const clock = fakeClock();
+    const inner = puppet({ clock });
+    const calls: (readonly WriteEntry[])[] = [];
+    const far: Storage = { ...inner, write: (entries, signal) => inner.write(calls[calls.push(entries) - 1] ?? [], signal) };
+    const { cache } = rig({ clock, storages: { far } });
+    const Item = counted<string>({ caches: FAR, load: (key) => key.repeat(500) });
+    const references = Array.from({ length: 50 }, (_, index) => Item(`k${index}`));
+    const values = await cache.getAll(references);
+    await cache.flush();
+    await cache.get(Item("alone"));
+    await cache.flush();
+    const [many = [], one = []] = calls.map((entries) => entries.map(({ bytes }) => bytes));
+    expect([many.length, one.length]).toEqual([50, 1]);
+    const buffers = new Set(many.map(({ buffer }) => buffer));
+    expect(buffers.size).toBeLessThan(20);
+    expect(Math.max(...[...buffers].map(({ byteLength }) => byteLength))).toBeLessThanOrEqual(16 * 1024);
+    expect(one[0]?.buffer.byteLength).toBe(one[0]?.length);
+    expect(await rig({ clock, storages: { far } }).cache.getAll(references)).toEqual(values);
+    expect(Item.loads.length).toBe(51);
   });
 
   test("over maxBatch goes in chunks that lose no key and repeat none", async () => {

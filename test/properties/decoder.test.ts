@@ -7,7 +7,7 @@
  */
 import { afterAll, describe, expect, test } from "vitest";
 import { fromBase64, toBase64 } from "../../adapters/base64.ts";
-import { ownRoom } from "../../adapters/byte-room.ts";
+import { ownRoom } from "../../src/byte-room.ts";
 import { fromEjson } from "../../adapters/mongo-ejson.ts";
 import { msgpack } from "../../adapters/msgpack.ts";
 import { bytesCodec, textCodec } from "../../adapters/redis-codec.ts";

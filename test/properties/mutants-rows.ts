@@ -163,8 +163,8 @@ const BOUNDS: readonly Mutant[] = [
     "a failed load is not counted",
     "test/stats.test.ts",
     "src/load.ts",
-    "    countLoad(counters, told.ms, told.ok);\n    if (gate)",
-    "    if (told.ok) countLoad(counters, told.ms, told.ok);\n    if (gate)",
+    "  countLoad(counters, told.ms, told.ok);\n",
+    "  if (told.ok) countLoad(counters, told.ms, told.ok);\n",
   ),
   mutant(
     "a batch of statistics that failed is forgotten",

@@ -49,6 +49,17 @@ describe("json() gives back", () => {
     expect(roundTrip(value)).toStrictEqual(value);
   });
 
+  test.for(["a", "é", "\u2028", "\u{1f40e}"])("any length of text made of %j in the bytes of the platform's encoder, which no later call changes", (letter) => {
+    const made = [0, 1, 169, 170, 338, 339, 340, 341, 342, 1_021, 1_022, 1_023, 1_024, 5_000]
+      .map((length) => letter.repeat(length))
+      .map((text) => ({ text, bytes: encode(text) }));
+    for (const { text, bytes } of made) {
+      expect(bytes).toStrictEqual(new TextEncoder().encode(JSON.stringify(text)));
+      expect(serializer.decode(bytes)).toBe(text);
+      expect(bytes.buffer.byteLength).toBe(bytes.length);
+    }
+  });
+
   test("an own key __proto__ as an own key, without touching a prototype", () => {
     const back = roundTrip(JSON.parse('{"__proto__":{"polluted":true},"a":1}'));
     expect(Object.keys(Object(back))).toEqual(["__proto__", "a"]);

@@ -1,12 +1,13 @@
 /**
- * Room for the bytes of many slots. Making a `Uint8Array` with memory of its own costs several times as much as filling it
- * with a kilobyte, so the small ones of one call lie side by side in a few buffers. It knows neither slots nor text.
+ * Room for the bytes of many slots, read or to be written. Making a `Uint8Array` with memory of its own costs several times as
+ * much as filling it with a kilobyte, so the small ones of one call lie side by side in a few buffers. It knows neither slots nor
+ * text.
  *
  * @module
  */
 
 /** Hands out zeroed bytes that nobody else has. */
-export type ByteRoom = (length: number) => Uint8Array<ArrayBuffer>;
+export type ByteRoom = (length: number) => Uint8Array;
 
 /** All that is held on to by whoever keeps one small slot; a socket's buffer would be four times as much. */
 const BUFFER_BYTES = 16 * 1024;

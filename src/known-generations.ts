@@ -1,0 +1,71 @@
+/**
+ * What a storage's generations stood at when this isolate last asked: by it a local entry is trusted without another read. It
+ * knows no storage; `remote-storage.ts` tells it what was read.
+ *
+ * Invariant: a name that was forgotten is trusted in no local entry until it is read again.
+ *
+ * @module
+ */
+
+/** Counts every change of what is remembered of generations, so that a local entry needs one comparison to be trusted. */
+export interface Revision {
+  value: number;
+}
+
+/** What the memory of all storages of a cache shares. */
+export interface Remembering {
+  readonly revision: Revision;
+  /** Names whose generations each storage remembers. What is forgotten is not trusted in local entries, which costs a read. */
+  readonly mostKnown: number;
+}
+
+interface Known {
+  number: number;
+  /** Order of events in the isolate; a reply counts if its read was sent after this. */
+  learnedAt: number;
+}
+
+/** The memory of one storage. */
+export class KnownGenerations {
+  private readonly host: Remembering;
+  private readonly known = new Map<string, Known>();
+  private forgot = false;
+  private order = 0;
+
+  constructor(host: Remembering) {
+    this.host = host;
+  }
+
+  /** A moment in the order of events: taken before a read is sent, for what it learns. */
+  moment(): number {
+    return ++this.order;
+  }
+
+  /** A higher number replaces what is remembered, and so does any number that was asked for after the remembered one was learned. */
+  learn(names: readonly string[], numbers: readonly (number | undefined)[], sentAt: number): void {
+    const { host, known } = this;
+    for (const [index, generation] of names.entries()) {
+      const number = numbers[index];
+      if (number === undefined) continue;
+      const own = known.get(generation);
+      if (own && number <= own.number && sentAt <= own.learnedAt) continue;
+      // A name that is new here is of entries that are being made, or that are not trusted since it was forgotten.
+      if (own && own.number !== number) host.revision.value++;
+      // In a full table the oldest goes first, and what is learned again is not old.
+      if (known.size >= host.mostKnown) known.delete(generation);
+      known.set(generation, { number, learnedAt: this.moment() });
+    }
+    for (const generation of known.keys()) {
+      if (known.size <= host.mostKnown) break;
+      known.delete(generation);
+      this.forgot = true;
+      host.revision.value++;
+    }
+  }
+
+  /** Whether generations captured earlier are, as far as this isolate knows, the ones that stand. */
+  stands(names: readonly string[], numbers: readonly number[]): boolean {
+    // What was never read here, as after `registerStorage`, is taken on trust; what was forgotten is not.
+    return names.every((generation, index) => (this.known.get(generation)?.number ?? (this.forgot ? undefined : numbers[index])) === numbers[index]);
+  }
+}
