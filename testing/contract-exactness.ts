@@ -99,6 +99,17 @@ export const exactnessCases: readonly ContractCase[] = [
     },
   },
   {
+    name: "bytes that lie beside others in one buffer come back alone",
+    async run(subject) {
+      const { key, write, read } = callsOf(subject);
+      const all = noise(300, 5);
+      const parts = [all.subarray(3, 103), all.subarray(103, 111), all.subarray(111, 290)];
+      await write(...parts.map((bytes, index) => ({ key: key(String(index)), bytes, ttlMs: null })));
+      const slots = await read(...parts.map((_, index) => key(String(index))));
+      for (const [index, bytes] of parts.entries()) equal(slots[index]?.bytes, bytes, `slot ${index}`);
+    },
+  },
+  {
     name: "bytes that were handed over may be changed afterwards",
     async run(subject) {
       const { key, put, bytes } = callsOf(subject);

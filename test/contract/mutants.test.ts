@@ -57,6 +57,7 @@ const mutants: Readonly<Record<string, Mutant>> = {
   }),
   "never says that it refused": (inner) => ({ write: async (entries, signal) => (await inner.write(entries, signal)).map(() => true) }),
   "answers in another order": (inner) => ({ write: async (entries, signal) => (await inner.write(entries, signal)).toReversed() }),
+  "takes the whole buffer": (inner) => rewritten(inner, (entry) => ({ ...entry, bytes: new Uint8Array(entry.bytes.buffer) })),
   "forgets to expire": (inner) => rewritten(inner, (entry) => ({ ...entry, ttlMs: null })),
   "keeps the old life": (inner) => rewritten(inner, (entry) => ({ ...entry, ttlMs: entry.ttlMs ?? 60 })),
   "lets everything expire at once": (inner) => rewritten(inner, (entry) => ({ ...entry, ttlMs: entry.ttlMs === null ? null : 1 })),
