@@ -17,7 +17,13 @@ export const CELLS: number = CLASSES * BUCKETS;
 export const MAX_USES = 127;
 
 /** Where the numbers of a count begin in a table. */
-export const ROWS: Uint16Array<ArrayBuffer> = /* @__PURE__ */ Uint16Array.from({ length: MAX_USES + 1 }, (_, count) => classOf(count) * BUCKETS);
+export const ROWS: Uint16Array<ArrayBuffer> = /* @__PURE__ */ rows();
+
+function rows(): Uint16Array<ArrayBuffer> {
+  const all = new Uint16Array(MAX_USES + 1);
+  for (let count = 0; count <= MAX_USES; count++) all[count] = classOf(count) * BUCKETS;
+  return all;
+}
 
 function classOf(count: number): number {
   if (count < 4) return count;
