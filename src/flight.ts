@@ -61,6 +61,7 @@ export class Operation<Result extends object> {
 
   constructor(call: Call) {
     this.call = call;
+    // Where promises need no mark, this way still takes half of the other's time.
     const made = markedPromise<Result>();
     if (made) {
       this.done = made.promise;
