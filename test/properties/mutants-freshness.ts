@@ -84,22 +84,28 @@ const RAISING: readonly Mutant[] = [
     "const own = flight.groups === groups ? undefined : flight.groups;",
     "const own = flight.groups === groups ? undefined : groups;",
   ),
-  mutant("a lower generation is never believed", STORIES, "src/remote-storage.ts", "number <= own.number && sentAt <= own.learnedAt", "number <= own.number"),
+  mutant(
+    "a lower generation is never believed",
+    STORIES,
+    "src/known-generations.ts",
+    "number <= own.number && sentAt <= own.learnedAt",
+    "number <= own.number",
+  ),
   mutant(
     "a forgotten generation is trusted",
     STORIES,
-    "src/remote-storage.ts",
-    "(forgot ? undefined : numbers[index])",
-    "(forgot ? numbers[index] : numbers[index])",
+    "src/known-generations.ts",
+    "(this.forgot ? undefined : numbers[index])",
+    "(this.forgot ? numbers[index] : numbers[index])",
   ),
   mutant(
     "a full memory forgets what it has just learned",
     STORIES,
-    "src/remote-storage.ts",
+    "src/known-generations.ts",
     "      if (known.size >= host.mostKnown) known.delete(generation);\n",
     "",
   ),
-  mutant("generations are never forgotten", STORIES, "src/remote-storage.ts", "if (known.size <= host.mostKnown) break;", "if (known.size >= 0) break;"),
+  mutant("generations are never forgotten", STORIES, "src/known-generations.ts", "if (known.size <= host.mostKnown) break;", "if (known.size >= 0) break;"),
 ];
 
 const VIEWS: readonly Mutant[] = [
@@ -206,8 +212,8 @@ const OLD: readonly Mutant[] = [
     "what is unchanged gets no new life",
     RENEWAL,
     "src/load.ts",
-    "  settleFound(flight, foundByLoad(loaded, result, lifeOf(flight, result)), admits(flight));",
-    "  if (result === flight.offered?.value) flight.stores = false;\n  settleFound(flight, foundByLoad(loaded, result, lifeOf(flight, result)), admits(flight));",
+    "  settleFound(flight, foundByLoad(loaded, result, lifeOf(flight, result)), admits(flight), loaded.since + loaded.ms);",
+    "  if (result === flight.offered?.value) flight.stores = false;\n  settleFound(flight, foundByLoad(loaded, result, lifeOf(flight, result)), admits(flight), loaded.since + loaded.ms);",
   ),
   mutant("what is not to be stored is", RENEWAL, "src/freshness.ts", 'if (life === "skip") return undefined;', 'if (life === "skip") return 1_000;'),
 ];

@@ -14,8 +14,8 @@ const LEASES: readonly Mutant[] = [
     "a flight's promise bears no mark",
     "test/runtimes/workerd/own-request.test.ts",
     "src/flight.ts",
-    "call.requestScoped ? markedPromise<Result>() : undefined",
-    "undefined",
+    "const made = markedPromise<Result>();",
+    "const made = undefined as Resolvers<Result> | undefined;",
   ),
   mutant(
     "a set waits for a dead one without a lease",

@@ -98,13 +98,7 @@ const STAMPS: readonly Mutant[] = [
         failed: () => wrote(flight),
       });`,
   ),
-  mutant(
-    "set writes without a stamp",
-    STORIES,
-    "src/replace.ts",
-    "found, payload, seen, Math.min(jittered",
-    "found, payload, { ...seen, stamp: undefined }, Math.min(jittered",
-  ),
+  mutant("set writes without a stamp", STORIES, "src/replace.ts", "capture: seen, ttlMs: lifeMs", "capture: { ...seen, stamp: undefined }, ttlMs: lifeMs"),
   mutant(
     "a refused set or refresh leaves the slot",
     STORIES,
@@ -137,8 +131,8 @@ const STAMPS: readonly Mutant[] = [
     "age is not looked at when a set or refresh sends",
     STORIES,
     "src/replace.ts",
-    "core.clock.monotonic() - begun.startedAt > spec.storeWithinMs",
-    "core.clock.monotonic() - begun.startedAt > Number.POSITIVE_INFINITY",
+    "now - begun.startedAt > spec.storeWithinMs",
+    "now - begun.startedAt > Number.POSITIVE_INFINITY",
   ),
   {
     name: "age is not looked at when a back-fill is made or sent",
@@ -146,13 +140,13 @@ const STAMPS: readonly Mutant[] = [
     edits: [
       {
         file: "src/settle.ts",
-        find: "core.clock.monotonic() - flight.startedAt <= spec.storeWithinMs",
-        replace: "core.clock.monotonic() - flight.startedAt <= Number.POSITIVE_INFINITY",
+        find: "now - flight.startedAt <= spec.storeWithinMs",
+        replace: "now - flight.startedAt <= Number.POSITIVE_INFINITY",
       },
       {
         file: "src/settle.ts",
-        find: "core.clock.monotonic() - flight.startedAt > spec.storeWithinMs",
-        replace: "core.clock.monotonic() - flight.startedAt > Number.POSITIVE_INFINITY",
+        find: "now - flight.startedAt > flight.binding.spec.storeWithinMs",
+        replace: "now - flight.startedAt > Number.POSITIVE_INFINITY",
       },
     ],
   },
@@ -195,11 +189,11 @@ const GENERATIONS: readonly Mutant[] = [
     name: "tiers share what is remembered of generations",
     test: STORIES,
     edits: [
-      { file: "src/remote-storage.ts", find: "  const known = new Map<string, Known>();\n", replace: "" },
+      { file: "src/known-generations.ts", find: "known = new Map<string, Known>();", replace: "known = SHARED;" },
       {
-        file: "src/remote-storage.ts",
-        find: "/** What a remote storage needs from its cache. */",
-        replace: "const known = new Map<string, Known>();\n\n/** What a remote storage needs from its cache. */",
+        file: "src/known-generations.ts",
+        find: "/** The memory of one storage. */",
+        replace: "const SHARED = new Map<string, Known>();\n\n/** The memory of one storage. */",
       },
     ],
   },
@@ -224,7 +218,7 @@ const FLIGHTS: readonly Mutant[] = [
     "a back-fill gets the full ttl",
     STORIES,
     "src/settle.ts",
-    "Math.max(0, Math.min(jittered(part.ttlMs, spec.freshness), found.leftMs - spentMs))",
+    "Math.max(0, Math.min(jittered(part.ttlMs, binding.spec.freshness), found.leftMs - spentMs))",
     "Math.max(0, part.ttlMs + 0 * spentMs)",
   ),
   mutant(
