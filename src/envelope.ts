@@ -23,6 +23,7 @@ import { ownRoom } from "./byte-room.ts";
 import type { ByteRoom } from "./byte-room.ts";
 import type { EntryTimes } from "./entry.ts";
 import { writeStamp } from "./stamp.ts";
+import { utf8 } from "./utf8.ts";
 
 const MAGIC = 0xca;
 const FORMAT = 1;
@@ -65,14 +66,13 @@ export type Decoded =
   | { readonly kind: "foreign"; readonly node: string }
   | { readonly kind: "corrupt"; readonly reason: string };
 
-const encoder = new TextEncoder();
 // A key may begin with U+FEFF, which a decoder drops unless told to keep it.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const NO_BYTES = new Uint8Array(0);
 
 /** The fixed part of a node's entries. */
 export function createOwner(node: string, version: string, prefix: string): Owner {
-  return { node, version, prefix, nodeBytes: encoder.encode(node), versionBytes: encoder.encode(version), prefixBytes: encoder.encode(prefix).length };
+  return { node, version, prefix, nodeBytes: utf8(node), versionBytes: utf8(version), prefixBytes: utf8(prefix).length };
 }
 
 /** An entry's bytes, under a new stamp. */
@@ -96,7 +96,7 @@ function encode(
   payload: Uint8Array,
   room: ByteRoom,
 ): Uint8Array {
-  const keyBytes = isAscii(fullKey) ? undefined : encoder.encode(fullKey);
+  const keyBytes = isAscii(fullKey) ? undefined : utf8(fullKey);
   const keyLength = keyBytes ? keyBytes.length : fullKey.length;
   const { generations } = head;
   let at = HEADER_BYTES + generations.length * 8;
@@ -179,6 +179,6 @@ function isText(bytes: Uint8Array, start: number, end: number, text: string): bo
 }
 
 function isUtf8(bytes: Uint8Array, text: string): boolean {
-  const own = encoder.encode(text);
+  const own = utf8(text);
   return own.length === bytes.length && own.every((byte, index) => byte === bytes[index]);
 }

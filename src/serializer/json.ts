@@ -6,6 +6,7 @@
  */
 
 import { CacheError } from "../errors.ts";
+import { utf8 } from "../utf8.ts";
 import { MAX_WEIGHT } from "./bounds.ts";
 import { assertPlain, type PlainFormat } from "./plain.ts";
 import type { Serializer } from "./serializer.ts";
@@ -33,23 +34,12 @@ const FORMAT: PlainFormat = { name: "json()", carries: () => false, carriesProto
  * @see RFC 8259 and ECMA-262, `JSON.stringify` (well-formed: lone surrogates are escaped and come back).
  */
 export function json(): Serializer {
-  const encoder = new TextEncoder();
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   return {
     name: "json",
-    encode: (value) => utf8(stringify(value), encoder),
+    encode: (value) => utf8(stringify(value)),
     decode: (bytes) => parse(bytes, decoder),
   };
-}
-
-/** A short text is encoded here and copied out: making bytes by `encode` takes several times as long. */
-const place = new Uint8Array(1_024);
-
-/** The UTF-8 of a text, in memory of its own. */
-function utf8(text: string, encoder: TextEncoder): Uint8Array {
-  // A UTF-16 unit takes at most three bytes.
-  if (text.length * 3 > place.length) return encoder.encode(text);
-  return place.slice(0, encoder.encodeInto(text, place).written);
 }
 
 function stringify(value: unknown): string {

@@ -142,7 +142,7 @@ const BOUNDS: readonly Mutant[] = [
   mutant("a request has seven calls open", "test/batch.test.ts", "src/batch.ts", "const MAX_OPEN = 6;", "const MAX_OPEN = 7;"),
   mutant("writes take the place of reads", "test/batch.test.ts", "src/batch.ts", "return kind.open < MAX_OPEN - 1 ||", "return kind.open < MAX_OPEN ||"),
   mutant("slots of one call lie over each other", "test/cache/get-all.test.ts", "src/byte-room.ts", "    used += length;\n", ""),
-  mutant("json() hands out where it works", "test/serializer/json.test.ts", "src/serializer/json.ts", "place.slice(", "place.subarray("),
+  mutant("json() hands out where it works", "test/serializer/json.test.ts", "src/utf8.ts", "place.slice(", "place.subarray("),
   mutant("a generation is made for every read", "test/cache/generations.test.ts", "src/remote-storage.ts", "ensuring.get(id) ?? ", ""),
   mutant("loads of one call are not limited", "test/cache/get-all.test.ts", "src/load.ts", "while (gate.open < limit) {", "while (gate.open < limit + 1) {"),
   mutant("a doorkeeper is never cleared", "test/doorkeeper.test.ts", "src/doorkeeper.ts", "clear: () => table.fill(0)", "clear: () => undefined"),
