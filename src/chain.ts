@@ -29,6 +29,7 @@ import { keyDigest, storedKey } from "./key.ts";
 import { finishLoad, load } from "./load.ts";
 import type { Loaded, LoadWaiter } from "./execution.ts";
 import { passingEntry } from "./local-entry.ts";
+import type { Unread } from "./local-entry.ts";
 import { isYoung, stillStands } from "./local-probe.ts";
 import type { ReadJob } from "./remote-storage.ts";
 import type { Scope } from "./scope.ts";
@@ -59,6 +60,8 @@ export class Flight extends Operation<Outcome> implements ReadJob, LoadWaiter {
   heir: Flight | undefined = undefined;
   /** By the position of the remote tier; a tier whose read failed has none. */
   captures: readonly (Capture | undefined)[] = NONE;
+  /** The same for tiers without a capture: the generations that this isolate remembers. */
+  unread: Unread = NONE;
   /** Older copies are no answer to this flight. */
   maxAgeMs: number | undefined = undefined;
   /** Nor are loads that began no later than this. */
@@ -175,7 +178,8 @@ export class Flight extends Operation<Outcome> implements ReadJob, LoadWaiter {
     part.counters.readTimeMs += ms;
     const answer = slot && this.decide(part, slot, asRead);
     if (standing) this.capture(part, slot, standing, answer?.use === "answer");
-    if (answer) this.accept(part, answer);
+    else this.remember(part);
+    if (slot && answer) this.accept(part, slot, answer);
     else this.miss(part);
   }
 
@@ -189,6 +193,7 @@ export class Flight extends Operation<Outcome> implements ReadJob, LoadWaiter {
     if (error.code === "ERR_STORAGE_TIMEOUT") part.counters.timeoutCount++;
     else part.counters.errorCount++;
     this.binding.counters.errorCount++;
+    this.remember(part);
     this.miss(part);
   }
 
@@ -210,8 +215,25 @@ export class Flight extends Operation<Outcome> implements ReadJob, LoadWaiter {
   /** Remembers what this flight's own read saw. The slot that answers is not written, so its stamp is not needed. */
   private capture(part: RemotePart, slot: Slot | undefined, numbers: readonly number[], answers: boolean): void {
     const stamp = part.storage.conditional ? (slot && !answers ? stampOf(slot.bytes) : null) : undefined;
-    if (part.index > 0) this.captures = Object.assign([...this.captures], { [part.index]: { stamp, numbers } });
+    if (part.index > 0) this.recapture(part, { stamp, numbers });
     else this.captures = stamp === null ? vacant(this.binding, numbers) : [{ stamp, numbers }];
+  }
+
+  /** Without a capture a tier is not written; local copies go by what was known before the load began. */
+  private remember(part: RemotePart): void {
+    this.unread = Object.assign([...this.unread], { [part.index]: part.storage.remembered(namesIn(part, this.groups)) });
+  }
+
+  private recapture(part: RemotePart, seen: Capture): void {
+    this.captures = Object.assign([...this.captures], { [part.index]: seen });
+  }
+
+  /** A slot that was to answer is no answer, so it is to be written after all. */
+  private refuse(part: RemotePart, slot: Slot, reason: string): void {
+    const seen = this.captures[part.index];
+    if (seen?.stamp === null) this.recapture(part, { stamp: stampOf(slot.bytes), numbers: seen.numbers });
+    this.report(part, reason);
+    this.miss(part);
   }
 
   /** What is in a slot, if it is an answer. */
@@ -248,13 +270,10 @@ export class Flight extends Operation<Outcome> implements ReadJob, LoadWaiter {
     if (this.current) for (const { space } of this.chain.locals) space.delete(this.key);
   }
 
-  private accept(part: RemotePart, answer: Answer): void {
+  private accept(part: RemotePart, slot: Slot, answer: Answer): void {
     decodeValue(this.binding.spec, answer.payload, {
       served: (value) => this.use(part, value, answer),
-      refused: (reason) => {
-        this.report(part, reason);
-        this.miss(part);
-      },
+      refused: (reason) => this.refuse(part, slot, reason),
       threw: () => {
         this.stores = false;
         reportHook(this);
@@ -292,8 +311,9 @@ export class Flight extends Operation<Outcome> implements ReadJob, LoadWaiter {
     } catch {
       return undefined;
     }
-    const { epoch, groups, captures } = this;
-    return { entry: passingEntry({ value: own, createdAt, until: now + leftMs, guarded: part.storage.guarded }, captures, epoch, groups), source: part.name };
+    const { epoch, groups, captures, unread } = this;
+    const copy = { value: own, createdAt, until: now + leftMs, guarded: part.storage.guarded };
+    return { entry: passingEntry(copy, captures, unread, epoch, groups), source: part.name };
   }
 
   private report(part: RemotePart, reason: string): void {

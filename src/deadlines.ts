@@ -12,9 +12,7 @@ import type { Clock } from "./clock.ts";
 export interface Due {
   /** By the monotonic clock. */
   readonly dueAt: number;
-  /** Set when it ended by itself. */
-  over: boolean;
-  /** Called once it is due, unless it is over. */
+  /** Called once it is due, unless it ended before. */
   expire(): void;
 }
 
@@ -22,44 +20,41 @@ export interface Due {
 export interface Deadlines {
   /** Something began that has to end in time. */
   add(due: Due): void;
-  /** Something ended by itself, and said so in `over`. The timer goes when nothing is left, as it would keep a process alive. */
-  ended(): void;
+  /** It ended, by itself or because it was due. The timer goes when nothing is left, as it would keep a process alive. */
+  ended(due: Due): void;
 }
 
-/** What is over is forgotten when it makes up more than half of a queue of this length. */
-const SLACK = 1_000;
-
-/** Makes a queue. */
+/** Makes a queue. It holds what goes on and nothing else: what has ended may have a large value. */
 export function createDeadlines(clock: Clock): Deadlines {
-  let queue: Due[] = [];
-  let live = 0;
+  const queue = new Set<Due>();
   let timer: unknown;
 
   function arm(): void {
-    const first = queue[0];
-    if (first) timer = clock.setTimeout(run, Math.max(0, first.dueAt - clock.monotonic()));
+    for (const first of queue) {
+      timer = clock.setTimeout(run, Math.max(0, first.dueAt - clock.monotonic()));
+      return;
+    }
   }
   function run(): void {
     timer = undefined;
     const now = clock.monotonic();
-    const due = queue.filter((one) => !one.over && one.dueAt <= now);
-    queue = queue.filter((one) => !one.over && one.dueAt > now);
-    for (const one of due) one.expire();
+    for (const one of queue) {
+      if (one.dueAt > now) break;
+      queue.delete(one);
+      one.expire();
+    }
     if (timer === undefined) arm();
   }
   return {
     add(due) {
-      queue.push(due);
-      live++;
+      queue.add(due);
       if (timer === undefined) arm();
     },
-    ended() {
-      live--;
-      if (live === 0) {
-        if (timer !== undefined) clock.clearTimeout(timer);
-        timer = undefined;
-        queue = [];
-      } else if (queue.length > 2 * live + SLACK) queue = queue.filter((one) => !one.over);
+    ended(due) {
+      queue.delete(due);
+      if (queue.size > 0) return;
+      if (timer !== undefined) clock.clearTimeout(timer);
+      timer = undefined;
     },
   };
 }

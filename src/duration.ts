@@ -12,6 +12,8 @@
 export type Duration = number | `${number}${"ms" | "s" | "m" | "h" | "d"}`;
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+/** Hosts keep a timer's delay in 32 bits and fire at once above that. */
+const MAX_TIMER_MS = 2_147_483_647;
 const GRAMMAR = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 
 /**
@@ -40,6 +42,13 @@ export function toFiniteMs(duration: unknown, option: string): number {
   const ms = toMs(duration, option);
   if (ms === null) throw new TypeError(`${option} must be a finite duration, got ${describe(duration)}`);
   return ms;
+}
+
+/** As {@link toFiniteMs}, for what a timer waits: from 1 ms to what a host's timer can wait. */
+export function toTimerMs(duration: unknown, option: string): number {
+  const ms = toFiniteMs(duration, option);
+  if (ms >= 1 && ms <= MAX_TIMER_MS) return ms;
+  throw new TypeError(`${option} must be from 1 to ${MAX_TIMER_MS} ms, got ${describe(duration)}`);
 }
 
 /** A value as an error message may show it: short, and never more than its shape for objects. */

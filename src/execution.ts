@@ -80,7 +80,7 @@ export function execute<Params, Old>(
 class Execution<Old> implements Context<Old>, Due {
   readonly env: unknown;
   readonly stale: Old;
-  over = false;
+  private over = false;
   private readonly core: Core;
   private readonly spec: NodeSpec;
   private readonly waiter: LoadWaiter;
@@ -140,7 +140,7 @@ class Execution<Old> implements Context<Old>, Due {
     this.over = true;
     const { core, spec, createdAt, since } = this;
     if (this.timer !== undefined) core.clock.clearTimeout(this.timer);
-    this.deadlines?.ended();
+    this.deadlines?.ended(this);
     const checked = ok ? resultOf(result, spec.name) : { ok, result };
     this.waiter.loaded({ ok: checked.ok, result: checked.result, createdAt, since, ms: core.clock.monotonic() - since });
   }

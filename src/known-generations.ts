@@ -19,6 +19,9 @@ export interface Remembering {
   readonly mostKnown: number;
 }
 
+/** No storage has it. */
+const UNREAD = -1;
+
 interface Known {
   number: number;
   /** Order of events in the isolate; a reply counts if its read was sent after this. */
@@ -30,6 +33,8 @@ export class KnownGenerations {
   private readonly host: Remembering;
   private readonly known = new Map<string, Known>();
   private forgot = false;
+  /** Whether an entry was made that knows less than this may learn. */
+  private guessed = false;
   private order = 0;
 
   constructor(host: Remembering) {
@@ -49,8 +54,8 @@ export class KnownGenerations {
       if (number === undefined) continue;
       const own = known.get(generation);
       if (own && number <= own.number && sentAt <= own.learnedAt) continue;
-      // A name that is new here is of entries that are being made, or that are not trusted since it was forgotten.
-      if (own && own.number !== number) host.revision.value++;
+      // A name that is new here is of entries that are being made, or not trusted since it was forgotten, or that could not be asked about.
+      if (own ? own.number !== number : this.guessed) host.revision.value++;
       // In a full table the oldest goes first, and what is learned again is not old.
       if (known.size >= host.mostKnown) known.delete(generation);
       known.set(generation, { number, learnedAt: this.moment() });
@@ -61,6 +66,18 @@ export class KnownGenerations {
       this.forgot = true;
       host.revision.value++;
     }
+  }
+
+  /**
+   * What may be captured of generations that could not be read: the numbers remembered. What is not remembered is captured as a
+   * number that stands only until the name is read.
+   */
+  remembered(names: readonly string[]): readonly number[] {
+    return names.map((generation) => {
+      const own = this.known.get(generation)?.number;
+      if (own === undefined) this.guessed = true;
+      return own ?? UNREAD;
+    });
   }
 
   /** Whether generations captured earlier are, as far as this isolate knows, the ones that stand. */

@@ -16,11 +16,19 @@ import type { FreshnessRules } from "./freshness.ts";
  * The generations that were captured, as one list that all entries of a node share while nothing changes: entries are many,
  * and generations change seldom.
  */
-export function sharedGenerations(binding: Binding, captures: readonly (Capture | undefined)[]): readonly (readonly number[] | undefined)[] {
+export function sharedGenerations(binding: Binding, captures: readonly (Capture | undefined)[], unread: Unread = []): LocalEntry["generations"] {
   const last = binding.generations;
-  const same = last.length === captures.length && last.every((numbers, index) => isSame(numbers, captures[index]?.numbers));
-  if (!same) binding.generations = Array.from(captures, (capture) => capture?.numbers);
+  const length = Math.max(captures.length, unread.length);
+  const same = last.length === length && last.every((numbers, index) => isSame(numbers, captures[index]?.numbers ?? unread[index]));
+  if (!same) binding.generations = allGenerations(captures, unread);
   return binding.generations;
+}
+
+/** By the position of the remote tier: what stands in for the generations of a tier that could not be read. */
+export type Unread = readonly (readonly number[] | undefined)[];
+
+function allGenerations(captures: readonly (Capture | undefined)[], unread: Unread): LocalEntry["generations"] {
+  return Array.from({ length: Math.max(captures.length, unread.length) }, (_, index) => captures[index]?.numbers ?? unread[index]);
 }
 
 function isSame(one: readonly number[] | undefined, other: readonly number[] | undefined): boolean {
@@ -55,10 +63,11 @@ export function localEntry(
 export function passingEntry(
   { value, createdAt, until, guarded }: { readonly value: unknown; readonly createdAt: number; readonly until: number; readonly guarded: boolean },
   captures: readonly (Capture | undefined)[],
+  unread: Unread,
   epoch: number,
   groups: readonly string[],
 ): LocalEntry {
-  const generations = Array.from(captures, (capture) => capture?.numbers);
+  const generations = allGenerations(captures, unread);
   return { value, revision: -1, createdAt, calmUntil: until, fadeMs: 0, epoch, groups, generations, guarded };
 }
 

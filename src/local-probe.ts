@@ -11,6 +11,7 @@ import { namesIn } from "./binding.ts";
 import type { Binding, LocalEntry } from "./binding.ts";
 import { ageMs } from "./entry.ts";
 import { freshUntil, isBetter } from "./found.ts";
+import { keyDigest } from "./key.ts";
 import type { OldCopy } from "./found.ts";
 
 /**
@@ -95,7 +96,13 @@ function probeFurther(binding: Binding, key: string, now: number): LocalEntry | 
     const { keepMs } = binding.spec.freshness;
     for (const nearer of locals.slice(0, index)) {
       const end = Math.min(freshUntil(entry), now + nearer.ttlMs);
-      nearer.space.set(key, { ...entry, calmUntil: end - entry.fadeMs }, end + keepMs, now);
+      try {
+        nearer.space.set(key, { ...entry, calmUntil: end - entry.fadeMs }, end + keepMs, now);
+      } catch {
+        // What `weigh` throws costs the storing alone.
+        const { core, spec } = binding;
+        core.emitter.emit({ type: "not-stored", node: spec.name, key: keyDigest(key), reason: "hook", storage: nearer.name });
+      }
     }
     return entry;
   }

@@ -7,7 +7,7 @@
  */
 
 import type { Doorkeeper } from "./doorkeeper.ts";
-import { describe, toFiniteMs, toMs } from "./duration.ts";
+import { describe, toFiniteMs, toMs, toTimerMs } from "./duration.ts";
 import { readFreshness } from "./freshness.ts";
 import type { FreshnessRules } from "./freshness.ts";
 import { hasControl, isWellFormed } from "./key.ts";
@@ -53,8 +53,6 @@ export type Fields = Readonly<Record<string, unknown>>;
 
 const STORE_WITHIN_MS = 60_000;
 const HARD_TIMEOUT_MS = 20_000;
-/** Hosts keep a timer's delay in 32 bits and fire at once above that. */
-const MAX_TIMER_MS = 2_147_483_647;
 const TIER_FIELDS = ["storage", "ttl"];
 
 /** The fields of a definition whose names are all known. @throws TypeError naming the first that is not. */
@@ -151,10 +149,7 @@ function readChoice<const Word extends string>(value: unknown, words: readonly [
 }
 
 function readHardTimeout(value: unknown, option: string): number {
-  if (value === undefined) return HARD_TIMEOUT_MS;
-  const ms = toFiniteMs(value, option);
-  if (ms >= 1 && ms <= MAX_TIMER_MS) return ms;
-  throw new TypeError(`${option} must be from 1 to ${MAX_TIMER_MS} ms, got ${describe(value)}`);
+  return value === undefined ? HARD_TIMEOUT_MS : toTimerMs(value, option);
 }
 
 function readStoreWithin(value: unknown, hardTimeoutMs: number, option: string): number {

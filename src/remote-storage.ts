@@ -83,6 +83,8 @@ export interface RemoteStorage {
   raise(names: readonly string[], view: object): Promise<boolean>;
   /** Whether generations captured earlier are, as far as this isolate knows, the ones that stand. */
   stands(names: readonly string[], numbers: readonly number[]): boolean;
+  /** What stands in for generations that could not be read, see {@link KnownGenerations.remembered}. */
+  remembered(names: readonly string[]): readonly number[];
 }
 
 /**
@@ -272,6 +274,7 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
       }
     },
     stands: (names, numbers) => known.stands(names, numbers),
+    remembered: (names) => known.remembered(names),
   };
 }
 

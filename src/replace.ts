@@ -23,7 +23,7 @@ import { jittered } from "./freshness.ts";
 import { BadTags, generationsOf } from "./generations.ts";
 import { keyDigest, storedKey } from "./key.ts";
 import { localEntry, putEntry, sharedGenerations } from "./local-entry.ts";
-import { encodeValue, makeSlot, serializeError } from "./settle.ts";
+import { encodeValue, fits, makeSlot, serializeError } from "./settle.ts";
 import type { Payload } from "./settle.ts";
 import type { WriteEntry } from "./storage.ts";
 import { capture, clear, write } from "./tier-calls.ts";
@@ -135,7 +135,7 @@ export async function finishReplacing(target: Target, begun: Beginning, { found,
       if (!seen || !lasts || now - begun.startedAt > spec.storeWithinMs) return undefined;
       const lifeMs = Math.min(jittered(part.ttlMs, spec.freshness), ttlMs);
       const entry = makeSlot(binding, part, { key: short, fullKey, found, payload, capture: seen, ttlMs: lifeMs }, room);
-      tooLarge = entry.bytes.length > part.storage.maxValueBytes;
+      tooLarge = !fits(part, payload, entry);
       if (!tooLarge) return entry;
       core.emitter.emit({ type: "not-stored", node: spec.name, key: keyDigest(key), reason: "size", storage: part.name });
       return undefined;

@@ -17,7 +17,7 @@ import type { Binding, LocalEntry, LocalPart, RemotePart } from "./binding.ts";
 import { describe } from "./duration.ts";
 import { servable } from "./early.ts";
 import { slotLifeMs } from "./entry.ts";
-import { encodeEntry } from "./envelope.ts";
+import { encodeEntry, MAX_PAYLOAD_BYTES } from "./envelope.ts";
 import { CacheError, isCacheError } from "./errors.ts";
 import type { NotStoredReason } from "./events.ts";
 import type { Failure, Found } from "./found.ts";
@@ -145,7 +145,7 @@ export function serializeError(error: unknown, spec: NodeSpec): CacheError {
 /** Fills the local tiers left of where the value was found. */
 function publish(flight: Flight, found: Found, now: number): void {
   const { spec, groups } = flight.binding;
-  const generations = sharedGenerations(flight.binding, flight.captures);
+  const generations = sharedGenerations(flight.binding, flight.captures, flight.unread);
   const own = flight.groups === groups ? undefined : flight.groups;
   for (const part of flight.chain.locals) {
     const entry = localEntry(part, found, generations, spec.freshness, flight.epoch, own);
@@ -209,7 +209,7 @@ class BackFill implements WriteJob {
     const tooLate = now - flight.startedAt > flight.binding.spec.storeWithinMs;
     const entry = capture && !flight.fenced && !flight.outlived && !tooLate ? this.slot(capture, now, room) : undefined;
     flight.sentAt = now;
-    if (entry && entry.bytes.length <= part.storage.maxValueBytes) return entry;
+    if (entry && fits(part, this.payload, entry)) return entry;
     if (tooLate) report(flight, "too-late", undefined, part.name);
     else if (entry) report(flight, "size", undefined, part.name);
     wrote(flight);
@@ -270,6 +270,11 @@ export function makeSlot(binding: Binding, part: RemotePart, { key, fullKey, fou
   const now = core.clock.now();
   const bytes = encodeEntry(owner, fullKey, { createdAt, freshUntil: now + ttlMs, expiresAt: now + lifeMs, costMs, generations, payload }, room);
   return { key, bytes, ttlMs: lifeMs === Number.POSITIVE_INFINITY ? null : Math.ceil(lifeMs), ifStamp: stamp };
+}
+
+/** Whether a slot may be as large as this: what its storage takes, and what a reader of it accepts. */
+export function fits(part: RemotePart, payload: Payload, { bytes }: WriteEntry): boolean {
+  return bytes.length <= part.storage.maxValueBytes && (payload?.length ?? 0) <= MAX_PAYLOAD_BYTES;
 }
 
 function wrote(flight: Flight): void {

@@ -13,7 +13,7 @@
  */
 
 import type { Clock } from "./clock.ts";
-import { describe, toFiniteMs } from "./duration.ts";
+import { describe, toTimerMs } from "./duration.ts";
 import { isCacheError } from "./errors.ts";
 import type { CacheError } from "./errors.ts";
 import type { Emitter } from "./events.ts";
@@ -34,6 +34,8 @@ const WRITE_MS = 5_000;
 /** So late, a linger counts as dead. */
 const GRACE_MS = 1_000;
 const POLL_MS = 50;
+/** Whoever waits has waited for a write, written what was owed, and waited once more by then. */
+const AWAITED_MS = 3 * WRITE_MS + 2 * POLL_MS;
 
 /** What a flush needs from the cache it belongs to. */
 export interface StatsHost {
@@ -76,13 +78,19 @@ export class StatsFlush {
     if (!overdue && this.requests < this.every) return;
     // Whoever should have flushed is dead, or there is enough to tell: this request does it. One that lingers in good health goes on.
     if (overdue) this.lingersUntil = undefined;
-    this.outlive(waitUntil, () => this.flush());
+    this.outlive(waitUntil, () => this.flushUnlessAwaited());
   }
 
   /** Sends what was counted to every sink. Never rejects. */
   async flush(): Promise<void> {
     this.requests = 0;
     await Promise.all(this.outboxes.map((outbox) => outbox.flush()));
+  }
+
+  /** The same, but where somebody waits for a slow sink already, the news is left to them: else more and more would wait. */
+  private async flushUnlessAwaited(): Promise<void> {
+    this.requests = 0;
+    await Promise.all(this.outboxes.map((outbox) => (outbox.isAwaited ? undefined : outbox.flush())));
   }
 
   /** As `flush`, but waits for no sink longer than this. */
@@ -122,7 +130,7 @@ export class StatsFlush {
   private windowEnds(): Promise<void> {
     this.timer = undefined;
     this.lingersUntil = undefined;
-    return this.flush();
+    return this.flushUnlessAwaited();
   }
 
   /** Runs something that outlives its request where that is possible, and as far as the request gets where it is not. */
@@ -153,6 +161,8 @@ class Outbox {
   private failedWrites = 0;
   /** Until when the one who writes may be waited for, by the monotonic clock. */
   private busyUntil = 0;
+  /** Until when somebody who waits for their turn, and will take all that is news by then, is believed to live. */
+  private awaitedUntil = 0;
 
   constructor(host: StatsHost, sink: unknown) {
     if (!isSink(sink)) throw new TypeError(`createCache: stats must be a sink with write(batch), got ${describe(sink)}`);
@@ -166,12 +176,21 @@ class Outbox {
     this.from ??= this.host.clock.now();
   }
 
+  /** Whether somebody waits who has not taken the news yet. */
+  get isAwaited(): boolean {
+    return this.awaitedUntil > this.host.clock.monotonic();
+  }
+
   /** Writes the batch that is owed, if one is, and then a new one, if there is news. */
   async flush(): Promise<void> {
     const { clock } = this.host;
+    const until = clock.monotonic() + AWAITED_MS;
+    this.awaitedUntil = until;
     while (this.busyUntil > clock.monotonic()) await sleep(clock, POLL_MS);
-    if (this.owed && !(await this.write(this.owed))) return;
-    while (this.busyUntil > clock.monotonic()) await sleep(clock, POLL_MS);
+    const paid = this.owed === undefined || (await this.write(this.owed));
+    while (paid && this.busyUntil > clock.monotonic()) await sleep(clock, POLL_MS);
+    if (this.awaitedUntil === until) this.awaitedUntil = 0;
+    if (!paid) return;
     this.owed ??= this.take();
     if (this.owed) await this.write(this.owed);
   }
@@ -218,8 +237,7 @@ function randomId(): string {
 
 function windowOf(window: unknown, requestScoped: boolean): number {
   if (window === undefined) return DEFAULT_WINDOW_MS;
-  const ms = toFiniteMs(window, "createCache: stats.window");
-  if (ms === 0) throw new TypeError(`createCache: stats.window must be above 0, got ${describe(window)}`);
+  const ms = toTimerMs(window, "createCache: stats.window");
   if (requestScoped && ms > MOST_SCOPED_WINDOW_MS)
     throw new TypeError(`createCache: stats.window must be at most 15 s here, where a request ends 30 s after its answer, got ${describe(window)}`);
   return ms;

@@ -10,7 +10,7 @@
 import { ailmentOf, REMEDIES } from "./ailment.ts";
 import { createBreaker } from "./breaker.ts";
 import type { Clock } from "./clock.ts";
-import { toFiniteMs, describe } from "./duration.ts";
+import { describe, toFiniteMs, toTimerMs } from "./duration.ts";
 import { CacheError } from "./errors.ts";
 import type { Emitter, NotReadyReason } from "./events.ts";
 import { readFields } from "./node-spec.ts";
@@ -80,7 +80,8 @@ export function budgetOf(storage: Storage, options: GuardOptions | undefined): n
 function readGuard(options: GuardOptions | undefined): GuardRules {
   if (options !== undefined && (typeof options !== "object" || options === null)) throw new TypeError(`guard must be an object, got ${describe(options)}`);
   readFields(options ?? {}, GUARD_FIELDS, "guard");
-  return { timeoutMs: aboveZero(options?.timeout, DEFAULT_TIMEOUT_MS, "guard: timeout"), breaker: readBreaker(options?.breaker) };
+  const timeoutMs = options?.timeout === undefined ? DEFAULT_TIMEOUT_MS : toTimerMs(options.timeout, "guard: timeout");
+  return { timeoutMs, breaker: readBreaker(options?.breaker) };
 }
 
 function readBreaker(options: BreakerOptions | false | undefined): GuardRules["breaker"] {
@@ -91,13 +92,13 @@ function readBreaker(options: BreakerOptions | false | undefined): GuardRules["b
   const failures = options?.failures === undefined ? DEFAULT_FAILURES : options.failures;
   if (!(Number.isSafeInteger(failures) && failures >= 1))
     throw new TypeError(`guard: breaker.failures must be a whole number of at least 1, got ${describe(failures)}`);
-  return { failures, coolDownMs: aboveZero(options?.coolDown, DEFAULT_COOL_DOWN_MS, "guard: breaker.coolDown") };
+  return { failures, coolDownMs: readCoolDown(options?.coolDown) };
 }
 
-function aboveZero(duration: unknown, otherwise: number, option: string): number {
-  if (duration === undefined) return otherwise;
-  const ms = toFiniteMs(duration, option);
-  if (ms === 0) throw new TypeError(`${option} must be above 0, got ${describe(duration)}`);
+function readCoolDown(duration: unknown): number {
+  if (duration === undefined) return DEFAULT_COOL_DOWN_MS;
+  const ms = toFiniteMs(duration, "guard: breaker.coolDown");
+  if (ms === 0) throw new TypeError(`guard: breaker.coolDown must be above 0, got ${describe(duration)}`);
   return ms;
 }
 

@@ -323,6 +323,11 @@ describe("bad options", () => {
     [{ breaker: { failures: 1.5 } }, "breaker.failures"],
     [{ breaker: { failures: "5" } }, "breaker.failures"],
     [{ breaker: { failures: null } }, "breaker.failures"],
+    [{ timeout: 0 }, "timeout must be from 1 to 2147483647 ms, got 0"],
+    // A host's timer would fire at once.
+    [{ timeout: Number.MAX_SAFE_INTEGER }, "timeout must be from 1 to 2147483647 ms, got 9007199254740991"],
+    [{ timeout: "25d" }, 'timeout must be from 1 to 2147483647 ms, got "25d"'],
+    [{ timeout: Number.POSITIVE_INFINITY }, "timeout must be a finite duration"],
     [{ breaker: { coolDown: 0 } }, "breaker.coolDown must be above 0, got 0"],
     [{ breaker: { coolDown: null } }, "breaker.coolDown"],
     [{ breaker: { coolDown: "5 s" } }, "breaker.coolDown"],

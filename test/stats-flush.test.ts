@@ -311,6 +311,29 @@ describe("where requests own their I/O", () => {
   });
 });
 
+test.each([
+  ["where promises may be awaited from anywhere", false],
+  ["where requests own their I/O", true],
+] as const)("a sink that is slower than requests come has one who writes and one who waits, and misses nothing, %s", async (_where, scoped) => {
+  const clock = fakeClock();
+  const sink = store();
+  const write = sink.write.bind(sink);
+  const slow: StatsSink = { write: (batch) => new Promise((resolve) => void clock.setTimeout(() => resolve(write(batch)), 1_000)) };
+  const { cache } = rig({ clock, stats: { sink: slow, every: 1, window: "50ms" }, ...(scoped ? { runtime: REQUESTS, waitUntil: () => undefined } : {}) });
+  const Item = counted();
+  await cache.set(Item("a"), "warm");
+  let most = 0;
+  for (let request = 0; request < 500; request++) {
+    await cache.get(Item("a"));
+    await clock.advance(10);
+    most = Math.max(most, clock.pending);
+  }
+  // The write and the timer of its budget, whoever waits for their turn, and a window or two.
+  expect(most).toBeLessThanOrEqual(6);
+  await clock.advance(WINDOW_MS);
+  expect(sink.requests(Item.node.name)).toBe(500);
+});
+
 test("whatever fails and dies, what is stored in the end is what was counted", async () => {
   const fates = constantFrom<Fate[]>("stored", "throws", "refused", "stored, then fails", "hangs", "stored, then hangs");
   const step = record({ fate: fates, key: constantFrom("a", "b", "c"), killed: constantFrom(false, false, true), waitMs: constantFrom(0, 300, 2_000, 12_000) });
@@ -346,7 +369,8 @@ describe("createCache refuses, and names,", () => {
     ["no sink", { every: 5 }, /stats must be a sink with write\(batch\), got undefined/],
     ["a list with a hole", [undefined], /stats must be a sink with write\(batch\), got undefined/],
     ["an option that there is not", { sink: store(), windw: 5 }, /unknown option "windw", did you mean "window"/],
-    ["a window of 0", { sink: store(), window: 0 }, /stats.window must be above 0, got 0/],
+    ["a window of 0", { sink: store(), window: 0 }, /stats.window must be from 1 to 2147483647 ms, got 0/],
+    ["a window longer than a timer can wait", { sink: store(), window: "30d" }, /stats.window must be from 1 to 2147483647 ms, got "30d"/],
     ["a window without end", { sink: store(), window: Infinity }, /stats.window must be a finite duration/],
     ["every 0", { sink: store(), every: 0 }, /stats.every must be a whole number of at least 1, got 0/],
     ["every 1.5", { sink: store(), every: 1.5 }, /stats.every must be a whole number of at least 1, got 1.5/],

@@ -117,8 +117,13 @@ export class Learner {
     let corners = 0;
     hull[corners++] = BUCKETS;
     for (let bucket = BUCKETS - 1; bucket >= 0; bucket--) {
-      while (corners > 1 && this.slope(bucket, hull[corners - 1] ?? 0) <= this.slope(bucket, hull[corners - 2] ?? 0)) corners--;
-      this.table.numbers[row * BUCKETS + bucket] = Math.max(0, this.slope(bucket, hull[corners - 1] ?? 0));
+      let best = this.slope(bucket, hull[corners - 1] ?? 0);
+      for (; corners > 1; corners--) {
+        const next = this.slope(bucket, hull[corners - 2] ?? 0);
+        if (best > next) break;
+        best = next;
+      }
+      this.table.numbers[row * BUCKETS + bucket] = Math.max(0, best);
       hull[corners++] = bucket;
     }
   }

@@ -40,7 +40,7 @@ export function bucketOf(age: number): number {
 
 /** How many ages share a bucket. */
 export function widthOf(bucket: number): number {
-  return 2 ** (bucket >> 2);
+  return 1 << (bucket >> 2);
 }
 
 /** The age in the middle of a bucket. */

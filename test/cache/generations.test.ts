@@ -116,6 +116,56 @@ describe("a node's generation", () => {
   });
 });
 
+describe("a local copy that was made while the remote tier could not be read", () => {
+  const load = (_key: string, nth: number): string => `v${nth}`;
+  const knowing = [
+    ["knows the generation already", true],
+    ["has not read the generation yet", false],
+  ] as const;
+
+  function broken(reading: "read" | "ensure") {
+    const own = setUp();
+    const Item = counted<string>({ caches: CHAIN, staleIfError: "1h", tags: () => ["group"], load });
+    const make = async (key: string): Promise<void> => {
+      own.far.fault(reading, "reject");
+      await own.cache.get(Item(key));
+      own.far.fault(reading, undefined);
+      await own.clock.settle();
+    };
+    return { ...own, Item, make };
+  }
+
+  test.each(knowing)("ends with an invalidation by another isolate that this one reads about, if it %s", async (_what, known) => {
+    for (const change of ["invalidateNode", "invalidateTags"] as const) {
+      const { cache, isolate, Item, make } = broken("read");
+      if (known) await cache.get(Item("other"));
+      await make("a");
+      const before = await cache.get(Item("a"));
+      await (change === "invalidateNode" ? isolate().cache.invalidateNode(Item.node) : isolate().cache.invalidateTags("group"));
+      expect(await cache.get(Item("a"))).toBe(before);
+      await cache.get(Item("third"));
+      expect(await cache.lookup(Item("a"))).toMatchObject({ source: "load", state: "fresh" });
+    }
+  });
+
+  test("and whose generation could not be made ends with it as well", async () => {
+    const { cache, isolate, Item, make } = broken("ensure");
+    await make("a");
+    await isolate().cache.get(Item("b"));
+    await isolate().cache.invalidateNode(Item.node);
+    await cache.get(Item("third"));
+    expect(await cache.lookup(Item("a"))).toMatchObject({ source: "load" });
+  });
+
+  test("answers as long as nothing is read that speaks against it", async () => {
+    const { cache, Item, make } = broken("read");
+    await cache.get(Item("other"));
+    await make("a");
+    await cache.get(Item("third"));
+    expect(await cache.lookup(Item("a"))).toMatchObject({ source: "local" });
+  });
+});
+
 describe("a tombstone", () => {
   test("is no value and no failure", async () => {
     const { cache, events, isolate } = setUp();
@@ -179,5 +229,25 @@ describe("two local tiers", () => {
     expect(cache.stats(Item.node).tiers).toMatchObject({ near: { hitCount: 2, missCount: 2 }, wide: { hitCount: 1, missCount: 1 } });
     await clock.advance(2_000);
     expect(await cache.get(Item("a"))).toBe("a#2");
+  });
+
+  test("of which the first cannot weigh a value: the second answers, and each failure to keep it is reported", async () => {
+    const near = local({
+      maxBytes: 1_000,
+      weigh: () => {
+        throw new Error("no weight");
+      },
+    });
+    const caches = [
+      { storage: "near", ttl: "5s" },
+      { storage: "wide", ttl: "1m" },
+    ] as const;
+    const Item = counted({ caches });
+    const { cache, seen } = rig({ storages: { near, wide: local() } });
+    expect(await cache.get(Item("a"))).toBe("a#1");
+    expect(await cache.get(Item("a"))).toBe("a#1");
+    expect(await cache.getAll([Item("a")])).toEqual(["a#1"]);
+    expect(await cache.lookup(Item("a"))).toMatchObject({ value: "a#1", source: "wide" });
+    expect(seen("not-stored")).toMatchObject([1, 2, 3, 4].map((nth) => ({ reason: "hook", ...(nth === 1 ? {} : { storage: "near" }) })));
   });
 });

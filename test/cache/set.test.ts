@@ -1,8 +1,10 @@
 /** `set` and `setAll`: what tiers and readers see of them, in order, refused, failing, and beside loads under way. */
 
 import { describe, expect, test } from "vitest";
+import { MAX_PAYLOAD_BYTES } from "../../src/envelope.ts";
 import { isCacheError } from "../../src/errors.ts";
 import { local } from "../../src/local/local.ts";
+import type { Serializer } from "../../src/serializer/serializer.ts";
 import { fakeClock } from "../support/fake-clock.ts";
 import { counted, failure, rig } from "../support/rig.ts";
 import { puppet, weakPuppet } from "../support/storages.ts";
@@ -136,6 +138,29 @@ describe("set", () => {
     expect(cache.peek(Item("a"))).toBe("x".repeat(500));
     expect(await rig({ clock, storages: { local: local(), far } }).cache.get(Item("a"))).toBe("a#1");
     expect(seen("not-stored")).toMatchObject([{ reason: "size", storage: "far" }]);
+  });
+
+  test("larger than any reader accepts is written nowhere, by set, get or refresh", async () => {
+    const clock = fakeClock();
+    const far = puppet({ clock });
+    const { cache, seen } = rig({ clock, storages: { local: local(), far } });
+    const bytes: Serializer = { name: "bytes", encode: (value) => value as Uint8Array, decode: (stored) => stored };
+    const large = new Uint8Array(MAX_PAYLOAD_BYTES + 1);
+    const Item = counted<unknown>({ caches: NEAR_AND_FAR, serializer: bytes, load: () => large });
+    const reasons: string[] = [];
+    for (const store of [() => cache.set(Item("a"), large), () => cache.get(Item("b")), () => cache.refresh(Item("c"))]) {
+      await store();
+      await cache.flush();
+      reasons.push(...seen("not-stored").map(({ reason, storage }) => `${reason} ${storage}`));
+    }
+    expect(reasons.length).toBe(6);
+    expect(new Set(reasons)).toEqual(new Set(["size far"]));
+    for (const key of ["a", "b", "c"]) expect(cache.peek(Item(key))).toBe(large);
+    expect([...far.slots.values()].filter(({ bytes: { length } }) => length > 1_000)).toEqual([]);
+    // One byte less is what a reader accepts.
+    const fits = large.subarray(1);
+    await cache.set(Item("a"), fits);
+    expect(await rig({ clock, storages: { local: local(), far } }).cache.lookup(Item("a"))).toMatchObject({ source: "far" });
   });
 
   test("in a storage without conditional writes simply overwrites", async () => {

@@ -61,12 +61,24 @@ describe.each([
   });
 
   test("makes a miss of what it refuses, which is loaded, replaced and reported", async () => {
-    const { lookup, other, Item, far, clock } = await found(schema(answering(refuse)));
+    const { lookup, other, Item, far, clock, isolate } = await found(schema(answering(refuse)));
     expect(lookup).toMatchObject({ value: "new", source: "load" });
     expect(other.seen("entry-rejected")).toMatchObject([{ storage: "far", node: Item.node.name, reason: expect.stringContaining("schema") }]);
     expect(other.cache.stats(Item.node)).toMatchObject({ missCount: 1, errorCount: 1, tiers: { far: { errorCount: 1, missCount: 1, hitCount: 0 } } });
     await clock.settle();
     expect(far.calls.write).toBe(2);
+    // The slot that was refused has been replaced: this isolate and a third find the new value, where their schema takes that.
+    expect(other.cache.stats(Item.node)).toMatchObject({ fencedCount: 0, tiers: { far: { refusedCount: 0 } } });
+    const third = await isolate().cache.lookup(counted<unknown>({ name: Item.node.name, allowRedefine: true, caches: FAR, load: () => "unused" })("a"));
+    expect(third).toMatchObject({ value: "new", source: "far" });
+  });
+
+  test("keeps the local copy of what it let through after a refusal", async () => {
+    const refusesOld = (value: unknown): unknown => answering(value === "old" ? refuse : { value })();
+    const { other, Item, clock } = await found(schema(refusesOld), { value: "old" }, BOTH);
+    await clock.settle();
+    expect(await other.cache.lookup(Item("a"))).toMatchObject({ value: "new", source: "local" });
+    expect(Item.loads.length).toBe(2);
   });
 
   test("of nonsense has not judged: the value is loaded and answered, not stored, with an event", async () => {
