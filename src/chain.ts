@@ -16,15 +16,12 @@ import type { Capture } from "./capture.ts";
 import { protect } from "./clone.ts";
 import { decodeValue } from "./decode.ts";
 import { serveWhileLoading } from "./early.ts";
-import { ageMs, freshLeftMs } from "./entry.ts";
-import { decodeSlot, isTombstone } from "./envelope.ts";
+import { isTombstone } from "./envelope.ts";
 import type { CacheError } from "./errors.ts";
 import { Operation } from "./flight.ts";
 import type { Call, OwnLoader } from "./flight.ts";
 import { foundInCopy, isBetter } from "./found.ts";
 import type { Found, OldCopy, Outcome } from "./found.ts";
-import { draw, fadeMs, isDue } from "./freshness.ts";
-import { isOfGenerations } from "./generations.ts";
 import { keyDigest, storedKey } from "./key.ts";
 import { finishLoad, load } from "./load.ts";
 import type { Loaded, LoadWaiter } from "./execution.ts";
@@ -34,6 +31,8 @@ import { isYoung, stillStands } from "./local-probe.ts";
 import type { ReadJob } from "./remote-storage.ts";
 import type { Scope } from "./scope.ts";
 import { admits, reportHook, settleFound } from "./settle.ts";
+import { answerIn } from "./slot.ts";
+import type { Answer } from "./slot.ts";
 import { stampOf } from "./stamp.ts";
 import type { Slot } from "./storage.ts";
 
@@ -176,7 +175,7 @@ export class Flight extends Operation<Outcome> implements ReadJob, LoadWaiter {
     const part = this.part();
     if (!part) return;
     part.counters.readTimeMs += ms;
-    const answer = slot && this.decide(part, slot, asRead);
+    const answer = slot && answerIn(slot, this, part, asRead);
     if (standing) this.capture(part, slot, standing, answer?.use === "answer");
     else this.remember(part);
     if (slot && answer) this.accept(part, slot, answer);
@@ -236,32 +235,6 @@ export class Flight extends Operation<Outcome> implements ReadJob, LoadWaiter {
     this.miss(part);
   }
 
-  /** What is in a slot, if it is an answer. */
-  private decide(part: RemotePart, slot: Slot, asRead: readonly (number | undefined)[]): Answer | undefined {
-    const { core, owner, spec } = this.binding;
-    const decoded = decodeSlot(slot.bytes, owner, this.fullKey);
-    if (decoded.kind === "foreign") core.reportMismatch(part.name, spec.name, decoded.node, this.key);
-    if (decoded.kind === "corrupt") this.report(part, decoded.reason);
-    if (decoded.kind === "tombstone") this.distrust();
-    if (decoded.kind !== "entry") return undefined;
-    if (!isOfGenerations(decoded.generations, asRead)) {
-      this.distrust();
-      return undefined;
-    }
-    const now = core.clock.now();
-    const { times, costMs, payload } = decoded;
-    const leftMs = freshLeftMs(times, slot.remainingMs, now, part.ttlMs);
-    if (!(leftMs > -spec.freshness.keepMs) || (this.maxAgeMs !== undefined && ageMs(times.createdAt, now) > this.maxAgeMs)) return undefined;
-    const use = leftMs <= 0 ? "old" : this.isDue(fadeMs(costMs, spec.freshness), leftMs) ? "early" : "answer";
-    return { payload, createdAt: times.createdAt, leftMs, costMs, use };
-  }
-
-  private isDue(fade: number, leftMs: number): boolean {
-    if (fade === 0 || !this.call.lasts) return false;
-    this.drawn ??= draw();
-    return isDue(fade, leftMs, this.drawn);
-  }
-
   /** Local copies go as well: they would be served again, once they are stale, to those who never come to a flight. */
   distrust(): void {
     this.distrusts = true;
@@ -316,7 +289,7 @@ export class Flight extends Operation<Outcome> implements ReadJob, LoadWaiter {
     return { entry: passingEntry(copy, captures, unread, epoch, groups), source: part.name };
   }
 
-  private report(part: RemotePart, reason: string): void {
+  report(part: RemotePart, reason: string): void {
     const { core, spec, counters } = this.binding;
     part.counters.errorCount++;
     counters.errorCount++;
@@ -329,14 +302,4 @@ export class Flight extends Operation<Outcome> implements ReadJob, LoadWaiter {
     const { guarded } = part.storage;
     settleFound(this, { ok: true, value, source: part.name, loaded: false, stale: false, createdAt, since, leftMs, costMs, guarded }, admits(this), since);
   }
-}
-
-/** An entry of this key and of the generations that stand. */
-interface Answer {
-  /** Whether it ends the flight, is handed out while the flight goes on, or is no answer unless the source fails. */
-  readonly use: "answer" | "early" | "old";
-  readonly payload: Uint8Array | null | undefined;
-  readonly createdAt: number;
-  readonly leftMs: number;
-  readonly costMs: number;
 }

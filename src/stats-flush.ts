@@ -90,7 +90,7 @@ export class StatsFlush {
   /** The same, but where somebody waits for a slow sink already, the news is left to them: else more and more would wait. */
   private async flushUnlessAwaited(): Promise<void> {
     this.requests = 0;
-    await Promise.all(this.outboxes.map((outbox) => (outbox.isAwaited ? undefined : outbox.flush())));
+    await Promise.all(this.outboxes.map((outbox) => (outbox.isAwaited ? Promise.resolve() : outbox.flush())));
   }
 
   /** As `flush`, but waits for no sink longer than this. */

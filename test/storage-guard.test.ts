@@ -222,7 +222,7 @@ describe("the options of a guard", () => {
     ["no object", 5, "guard must be an object, got 5"],
     ["null", null, "guard must be an object, got null"],
     ["an unknown field", { retries: 1 }, "guard"],
-    ["a timeout of 0", { timeout: 0 }, "guard: timeout must be above 0, got 0"],
+    ["a timeout of 0", { timeout: 0 }, "guard: timeout must be from 1 to 2147483647 ms, got 0"],
     ["a breaker that is no object", { breaker: 5 }, "guard: breaker must be an object or false, got 5"],
     ["a breaker of true", { breaker: true }, "guard: breaker must be an object or false, got true"],
     ["an unknown field of the breaker", { breaker: { tries: 1 } }, "guard: breaker"],

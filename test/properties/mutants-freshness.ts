@@ -136,8 +136,8 @@ const VIEWS: readonly Mutant[] = [
 ];
 
 const OLD: readonly Mutant[] = [
-  mutant("a stale copy is served after a tombstone", STORIES, "src/chain.ts", 'if (decoded.kind === "tombstone") this.distrust();\n', ""),
-  mutant("a stale copy is served after another generation", STORIES, "src/chain.ts", "asRead)) {\n      this.distrust();\n", "asRead)) {\n"),
+  mutant("a stale copy is served after a tombstone", STORIES, "src/slot.ts", 'if (decoded.kind === "tombstone") flight.distrust();\n', ""),
+  mutant("a stale copy is served after another generation", STORIES, "src/slot.ts", "asRead)) {\n    flight.distrust();\n", "asRead)) {\n"),
   mutant(
     "a later flight falls back on what a tombstone was read for",
     STORIES,

@@ -116,7 +116,7 @@ const STAMPS: readonly Mutant[] = [
   mutant(
     "a tombstone is served as a value",
     STORIES,
-    "src/chain.ts",
+    "src/slot.ts",
     'if (decoded.kind !== "entry") return undefined;',
     'if (decoded.kind === "tombstone") return { payload: undefined, createdAt: 0, leftMs: 1_000, costMs: 0, use: "answer" };\n    if (decoded.kind !== "entry") return undefined;',
   ),
@@ -124,7 +124,7 @@ const STAMPS: readonly Mutant[] = [
     "a tier is written though its read failed",
     STORIES,
     "src/chain.ts",
-    "    this.binding.counters.errorCount++;\n    this.miss(part);",
+    "    this.binding.counters.errorCount++;\n    this.remember(part);\n    this.miss(part);",
     "    this.binding.counters.errorCount++;\n    this.captures = Object.assign([...this.captures], { [part.index]: { stamp: null, numbers: this.groups.map(() => 0) } });\n    this.miss(part);",
   ),
   mutant(
