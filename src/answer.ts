@@ -6,6 +6,7 @@
  * @module
  */
 
+import { notCloneable } from "./clone.ts";
 import type { Arrival, Ask } from "./arrive.ts";
 import type { Binding, LocalEntry } from "./binding.ts";
 import { ageMs } from "./entry.ts";
@@ -28,7 +29,12 @@ export function take(binding: Binding, outcome: Outcome, collapsed: boolean): un
 
 /** A value for one caller. */
 export function handOut({ spec }: Binding, value: unknown): unknown {
-  return spec.clone === "structured" ? structuredClone(value) : value;
+  if (spec.clone !== "structured") return value;
+  try {
+    return structuredClone(value);
+  } catch {
+    throw notCloneable(spec.name, spec.clone);
+  }
 }
 
 function count({ counters }: Binding, outcome: Outcome, collapsed: boolean): void {

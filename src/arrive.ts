@@ -66,9 +66,10 @@ export function callBy({ core, scope }: Caller): Call {
 /** Arrives at one key, and makes of it what `answer` says. */
 export function arrive<Answer>(caller: Caller, ask: Ask, answer: (binding: Binding, outcome: Outcome, collapsed: boolean) => Answer): Promise<Answer> {
   const call = callBy(caller);
+  const born = caller.core.births;
   const entered = enter(caller, call, ask);
   const { binding } = ask;
-  if (!isPlain(caller, ask)) return conclude(caller, call, ask, entered).then(({ outcome, collapsed }) => answer(binding, outcome, collapsed));
+  if (!isPlain(caller, ask)) return conclude(caller, call, ask, entered, born).then(({ outcome, collapsed }) => answer(binding, outcome, collapsed));
   const { awaited, early, collapsed } = entered;
   return (early ? Promise.resolve(early) : awaited.done).then((outcome) => answer(binding, outcome, collapsed));
 }
@@ -83,8 +84,10 @@ export function callForMany({ core, scope }: Caller): Call {
 /** Arrives at many keys: enters all flights in one step, so that their reads travel together. Aligned; never rejects. */
 export async function arriveAll(caller: Caller, call: Call, asks: readonly Ask[]): Promise<Arrival[]> {
   const over: Over = new Map();
+  // Before the call's own flights, which are young enough for a key that is listed twice.
+  const born = caller.core.births;
   const entered = asks.map((ask) => ({ ask, ...enterOnce(caller, call, ask, over) }));
-  if (!asks.every((ask) => isPlain(caller, ask))) return Promise.all(entered.map((one) => conclude(caller, call, one.ask, one)));
+  if (!asks.every((ask) => isPlain(caller, ask))) return Promise.all(entered.map((one) => conclude(caller, call, one.ask, one, born)));
   const arrivals: Arrival[] = [];
   for (const { awaited, early, collapsed } of entered) arrivals.push({ outcome: early ?? awaited.result ?? (await awaited.done), collapsed });
   return arrivals;
@@ -177,14 +180,14 @@ export function renew(caller: Caller, call: Call, ask: Ask, drawn: number | unde
   if (standing) standing.heir = flight;
 }
 
-/** Waits for a flight, and takes over as often as its leader dies. */
-async function conclude(caller: Caller, call: Call, ask: Ask, first: Entered): Promise<Arrival> {
+/** Waits for a flight, and takes over as often as its leader dies. `born` counts what had begun before the call did. */
+async function conclude(caller: Caller, call: Call, ask: Ask, first: Entered, born: number): Promise<Arrival> {
   const { core, spec, chain } = ask.binding;
-  const born = core.births;
   for (let entered = first; ;) {
     const { flight, collapsed } = entered;
     const outcome = entered.early ?? (await call.follow(entered.awaited, chain.capMs));
     if (outcome === OVERDUE) {
+      if (!isOverdue(flight, core.clock.monotonic())) continue;
       const old = servable(flight, spec.freshness.keepMs, ask.maxAgeMs);
       return { outcome: old && !isOwnCopy(ask, old) ? old : { ok: false, error: abandoned(spec.name), loaded: true }, collapsed };
     }
@@ -222,8 +225,13 @@ function takeOver(caller: Caller, call: Call, ask: Ask, dead: Flight): Entered {
 function isJoinable(flight: Flight, ask: Ask): boolean {
   const now = flight.binding.core.clock.monotonic();
   if (flight.outlived || !suits(flight, ask)) return false;
-  if (flight.call.silent(now) || now - flight.startedAt > flight.chain.capMs) return false;
+  if (flight.call.silent(now) || isOverdue(flight, now)) return false;
   return flight.sentAt === undefined || now - flight.sentAt <= writeBudgetMs(flight);
+}
+
+/** Whether a flight has taken longer than it may. Where its load waits for its turn it has not. */
+function isOverdue({ agesFrom, chain }: Flight, now: number): boolean {
+  return now - agesFrom > chain.capMs;
 }
 
 /**

@@ -11,6 +11,7 @@ import type { Core } from "./core.ts";
 import type { Owner } from "./envelope.ts";
 import type { Call, Operation } from "./flight.ts";
 import { fullKey } from "./key.ts";
+import type { Wanted } from "./load.ts";
 import type { LocalSpace, LocalTier } from "./local/local-tier.ts";
 import type { NodeSpec } from "./node-spec.ts";
 import type { Refresh } from "./refresh.ts";
@@ -104,7 +105,7 @@ export interface Binding {
   /** The last operation that replaces a key's entry and was not fenced; one is enough, as each fences those before it. */
   readonly marks: Map<string, Mark>;
   /** Keys that miss and wait for a common `loadAll`. */
-  loading: Flight[] | undefined;
+  loading: Wanted[] | undefined;
 }
 
 /** The full key of a node's key under the binding's prefix. */

@@ -49,6 +49,8 @@ export class Flight extends Operation<Outcome> implements ReadJob, LoadWaiter {
   readonly scope: Scope;
   readonly loader: OwnLoader | undefined;
   readonly startedAt: number;
+  /** From when on it may be late, by the monotonic clock: its beginning, or that of its load where that had to wait for its turn. */
+  agesFrom: number;
   /** Its place in the order in which flights and loads began; while it shares the load of a refresh, that load's place. */
   birth: number;
   /** The epoch at which it began. */
@@ -105,6 +107,7 @@ export class Flight extends Operation<Outcome> implements ReadJob, LoadWaiter {
     this.scope = scope;
     this.loader = loader;
     this.startedAt = binding.core.turnTime();
+    this.agesFrom = this.startedAt;
     this.birth = ++binding.core.births;
     this.epoch = binding.core.epochs.now;
     this.groups = binding.groups;

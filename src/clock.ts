@@ -6,6 +6,8 @@
  * @module
  */
 
+import { describe } from "./duration.ts";
+
 /** Where the core takes time and timers from. */
 export interface Clock {
   /** Unix time in ms. */
@@ -27,7 +29,8 @@ export const systemClock: Clock = {
 
 /** The host's clock with parts replaced. A clock that is given keeps its `this`. @throws TypeError for a part that is no function. */
 export function clockFrom(parts: Partial<Clock> | undefined): Clock {
-  if (!parts) return systemClock;
+  if (parts === undefined) return systemClock;
+  if (typeof parts !== "object" || parts === null) throw new TypeError(`createCache: clock must be an object, got ${describe(parts)}`);
   for (const part of ["now", "monotonic", "setTimeout", "clearTimeout"] as const) {
     if (parts[part] !== undefined && typeof parts[part] !== "function")
       throw new TypeError(`createCache: clock.${part} must be a function, got ${typeof parts[part]}`);

@@ -4,6 +4,9 @@
  * @module
  */
 
+import { describe } from "./duration.ts";
+import { CacheError } from "./errors.ts";
+
 /** How a node protects its values. */
 export type CloneMode = "none" | "freeze" | "structured";
 
@@ -11,6 +14,11 @@ export type CloneMode = "none" | "freeze" | "structured";
 export function protect<Value>(value: Value, mode: CloneMode): Value {
   if (mode === "none") return value;
   return mode === "freeze" ? deepFreeze(value) : structuredClone(value);
+}
+
+/** The error of a value that cannot be protected as its node asks. */
+export function notCloneable(node: string, mode: CloneMode): CacheError {
+  return new CacheError("ERR_SERIALIZE", `node ${describe(node)}: clone is ${mode}, and the value cannot be cloned`);
 }
 
 /** Freezes plain objects and arrays, all the way down; other objects cannot be frozen to any effect and stay as they are. Never recursive. */

@@ -60,6 +60,8 @@ export class Core implements RemoteHost, CallHost {
   /** Where statistics are sent to a sink. */
   readonly statsFlush: StatsFlush | undefined;
   closed = false;
+  /** The end of `close`, which is done once. */
+  closing: Promise<void> | undefined = undefined;
   /** Counts flights and loads of refreshes, so that "began before" does not depend on a clock. */
   births = 0;
   /** Whether a key was read or written yet. */
@@ -69,6 +71,7 @@ export class Core implements RemoteHost, CallHost {
   private readonly deadlines = new Map<number, Deadlines>();
   private readonly mismatches = new Set<string>();
   private readonly weakKept = new Set<string>();
+  private readonly weakFirst = new Set<string>();
   private toldOfWaitUntil = false;
 
   constructor(runtime: Runtime, options: CreateCacheOptions<string, RegisteredEnv | undefined>) {
@@ -80,15 +83,22 @@ export class Core implements RemoteHost, CallHost {
     this.turn = options.clock?.monotonic ? undefined : runtime.turn;
     this.sharedCall = runtime.requestScoped ? undefined : new Call(this, undefined);
     this.emitter = createEmitter(readFunction(options.onEvent, "onEvent"));
-    this.prefix = options.prefix ?? DEFAULT_PREFIX;
+    readFunction(options.waitUntil, "waitUntil");
+    this.prefix = options.prefix === undefined ? DEFAULT_PREFIX : options.prefix;
     checkPrefix(this.prefix);
     this.storages = new Storages(this, options.storages, options.guard);
     this.statsFlush = options.stats === undefined ? undefined : new StatsFlush(this, options.stats);
   }
 
   register(name: string, storage: StorageOption): void {
-    this.storages.register(name, storage);
-    for (const bound of this.bindings.values()) for (const binding of bound.values()) this.bindChain(binding);
+    const takeBack = this.storages.register(name, storage);
+    try {
+      const chains = this.allBindings().map((binding) => [binding, this.chainOf(binding)] as const);
+      for (const [binding, chain] of chains) useChain(binding, chain);
+    } catch (error) {
+      takeBack();
+      throw error;
+    }
   }
 
   /** The nodes under one prefix. */
@@ -123,7 +133,7 @@ export class Core implements RemoteHost, CallHost {
       marks: new Map(),
       loading: undefined,
     };
-    this.bindChain(binding);
+    useChain(binding, this.chainOf(binding));
     this.counters.set(spec.name, binding.counters);
     this.boundUnder(prefix).set(node, binding);
     this.used = true;
@@ -213,8 +223,7 @@ export class Core implements RemoteHost, CallHost {
     this.emitter.emit({ type: "no-wait-until", remedy: "pass waitUntil to createCache or to cache.with; until then every call waits for its own writes" });
   }
 
-  private bindChain(binding: Binding): void {
-    const { spec, counters } = binding;
+  private chainOf({ spec, counters, chain }: Binding): Chain {
     const locals: LocalPart[] = [];
     const remotes: RemotePart[] = [];
     for (const { storage: name, ttlMs: ttl } of spec.caches) {
@@ -224,22 +233,29 @@ export class Core implements RemoteHost, CallHost {
       if (ttl === 0) continue;
       const ttlMs = ttl ?? Number.POSITIVE_INFINITY;
       const part = { name, ttlMs, counters: tierCounters(counters, name) };
-      if (isLocal(storage)) locals.push({ ...part, tier: storage, space: spaceIn(storage, binding.chain) });
+      if (isLocal(storage)) locals.push({ ...part, tier: storage, space: spaceIn(storage, chain) });
       else remotes.push({ ...part, index: remotes.length, storage });
     }
     const budgets = remotes.reduce((sum, { storage }) => sum + storage.budgetMs, 0);
-    binding.chain = { locals, remotes, capMs: spec.hardTimeoutMs + 3 * budgets };
-    binding.nearest = locals[0]?.space;
-    binding.nearestCounters = locals[0]?.counters;
     this.reportWeakFirst(spec.name, remotes);
+    return { locals, remotes, capMs: spec.hardTimeoutMs + 3 * budgets };
   }
 
   private reportWeakFirst(node: string, remotes: readonly RemotePart[]): void {
     const weak = remotes.find(
       ({ storage, ttlMs, index }) => !storage.guarded && ttlMs > WEAK_FIRST_MS && remotes.some((right) => right.index > index && right.storage.guarded),
     );
-    if (weak) this.emitter.emit({ type: "weak-tier-first", node, storage: weak.name });
+    if (!weak || this.weakFirst.has(node)) return;
+    this.weakFirst.add(node);
+    this.emitter.emit({ type: "weak-tier-first", node, storage: weak.name });
   }
+}
+
+function useChain(binding: Binding, chain: Chain): void {
+  const [nearest] = chain.locals;
+  binding.chain = chain;
+  binding.nearest = nearest?.space;
+  binding.nearestCounters = nearest?.counters;
 }
 
 /** A node keeps its space in a tier when its chain is made anew. */

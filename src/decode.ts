@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isThenable } from "./execution.ts";
+import { isThenable } from "./shareable.ts";
 import type { NodeSpec } from "./node-spec.ts";
 
 /** How a payload may turn out. */

@@ -6,6 +6,7 @@
  */
 
 import type { CacheError } from "./errors.ts";
+import { isThenable } from "./shareable.ts";
 
 /** Why a value was handed out but not stored. */
 export type NotStoredReason = "serializer" | "size" | "hook" | "too-late";
@@ -84,7 +85,8 @@ export function createEmitter(observer: ((event: CacheEvent) => void) | undefine
     emit(event) {
       if (!observer) return;
       try {
-        observer(event);
+        const answer: unknown = observer(event);
+        if (isThenable(answer)) answer.then(undefined, () => failed++);
       } catch {
         failed++;
       }

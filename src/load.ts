@@ -12,8 +12,8 @@ import { describe } from "./duration.ts";
 import { offer } from "./early.ts";
 import { ageMs } from "./entry.ts";
 import { CacheError } from "./errors.ts";
-import { execute, isUnchanged, resultOf } from "./execution.ts";
-import type { Loaded, LoadWaiter, Result } from "./execution.ts";
+import { execute, isUnchanged } from "./execution.ts";
+import type { Loaded, LoadWaiter } from "./execution.ts";
 import { LOST, OVERDUE } from "./flight.ts";
 import type { Call, Operation } from "./flight.ts";
 import type { Stale } from "./types.ts";
@@ -22,6 +22,8 @@ import { lifeFor } from "./freshness.ts";
 import { stillStands } from "./local-probe.ts";
 import type { Refresh } from "./refresh.ts";
 import { admits, reportHook, settleFailed, settleFound } from "./settle.ts";
+import { resultOf } from "./shareable.ts";
+import type { Result } from "./shareable.ts";
 import { countLoad } from "./stats.ts";
 
 /** Loads what a flight found in no tier. */
@@ -42,8 +44,10 @@ function loadAlone(flight: Flight): void {
   if (!flight.loader && spec.loadAll) return queue(flight);
   if (!flight.loader && !spec.load) return settleFailed(flight, noLoader(spec.name), false);
   const { gates } = flight.call;
-  if (gates) enter(gates, flight);
-  else start(flight, undefined);
+  if (!gates) return start(flight, undefined);
+  // Its age counts from the start of its load: waiting for its share it is not late.
+  flight.agesFrom = Number.POSITIVE_INFINITY;
+  enter(gates, flight.binding, (gate) => start(flight, gate));
 }
 
 /** The error of a miss on a node that cannot load. */
@@ -81,9 +85,10 @@ function offered(flight: Flight): Stale | undefined {
 function start(flight: Flight, gate: Gate | undefined): void {
   const { core, spec } = flight.binding;
   const own = flight.loader;
+  if (gate) flight.agesFrom = core.clock.monotonic();
   // A caller's own loader takes nothing, and might take something else for an option.
   const loader = own ? () => own() : (spec.load ?? nothing);
-  execute(core, spec, flight.env, loader, flight.params, offered(flight), gate ? throughGate(gate, flight) : flight);
+  execute(core, spec, flight.env, loader, flight.params, offered(flight), gate ? throughGate(gate, flight.binding, flight) : flight);
 }
 
 /** Ends a flight with what its own loader gave. */
@@ -98,13 +103,16 @@ function nothing(): undefined {
   // `load` has seen to it that there is a loader
 }
 
+/** A load that waits for its share; it tells the gate when it is over. */
+export type Starter = (gate: Gate) => void;
+
 /** The loads of one node that a call has open, and those that wait for their share. */
 export interface Gate {
   open: number;
   pumping: boolean;
   /** The first of `waiting` that was not started. */
   next: number;
-  readonly waiting: Flight[];
+  readonly waiting: Starter[];
 }
 
 /** Limits the loads that a call runs at once, per node, to the node's `loadConcurrency`. */
@@ -112,23 +120,24 @@ export function limitLoads(call: Call): void {
   call.gates = new Map();
 }
 
-function enter(gates: Map<Binding, Gate>, flight: Flight): void {
-  let gate = gates.get(flight.binding);
+/** Starts a load when it is its turn among those of its call and node. */
+export function enter(gates: Map<Binding, Gate>, binding: Binding, starter: Starter): void {
+  let gate = gates.get(binding);
   if (!gate) {
     gate = { open: 0, pumping: false, next: 0, waiting: [] };
-    gates.set(flight.binding, gate);
+    gates.set(binding, gate);
   }
-  gate.waiting.push(flight);
-  pump(gate, flight.binding.spec.loadConcurrency);
+  gate.waiting.push(starter);
+  pump(gate, binding.spec.loadConcurrency);
 }
 
-/** A flight that makes room for the next when it was loaded. */
-function throughGate(gate: Gate, flight: Flight): LoadWaiter {
+/** Whoever waits for a load that makes room for the next when it is over. */
+export function throughGate(gate: Gate, { spec }: Binding, waiter: LoadWaiter): LoadWaiter {
   return {
     loaded(loaded) {
       gate.open--;
-      pump(gate, flight.binding.spec.loadConcurrency);
-      flight.loaded(loaded);
+      pump(gate, spec.loadConcurrency);
+      waiter.loaded(loaded);
     },
   };
 }
@@ -138,22 +147,44 @@ function pump(gate: Gate, limit: number): void {
   if (gate.pumping) return;
   gate.pumping = true;
   while (gate.open < limit) {
-    const flight = gate.waiting[gate.next];
-    if (!flight) break;
+    const starter = gate.waiting[gate.next];
+    if (!starter) break;
     gate.next++;
     gate.open++;
-    start(flight, gate);
+    starter(gate);
   }
   gate.pumping = false;
 }
 
-/** Collects the keys of one drain for one `loadAll`. */
+/** One key that `loadAll` is to load. */
+export interface Wanted {
+  readonly env: unknown;
+  readonly params: unknown;
+  /** The old value that the loader is offered. Asked once, when the load begins. */
+  offer(): Stale | undefined;
+  /** What it was offered, for a loader that says it still holds. */
+  readonly offered: { readonly value: unknown } | undefined;
+  finished(loaded: Loaded): void;
+}
+
 function queue(flight: Flight): void {
-  const { binding } = flight;
+  collect(flight.binding, {
+    env: flight.env,
+    params: flight.params,
+    offer: () => offered(flight),
+    get offered() {
+      return flight.offered;
+    },
+    finished: (loaded) => settleLoaded(flight, loaded),
+  });
+}
+
+/** Collects the keys of one drain for one `loadAll`. */
+export function collect(binding: Binding, wanted: Wanted): void {
   const { core } = binding;
   binding.loading ??= [];
   const mine = binding.loading;
-  const place = mine.push(flight) - 1;
+  const place = mine.push(wanted) - 1;
   // One alarm a drain would do, were it not for requests that are killed before it goes off; see `requestLanes`.
   if (place > 0 && !core.requestScoped) return;
   core.runtime.scheduleDrain(() => {
@@ -161,47 +192,63 @@ function queue(flight: Flight): void {
     binding.loading = undefined;
     const { maxLoadBatch } = binding.spec;
     for (const group of byEnv(mine.slice(place)))
-      for (let from = 0; from < group.length; from += maxLoadBatch) loadMany(group.slice(from, from + maxLoadBatch));
+      for (let from = 0; from < group.length; from += maxLoadBatch) loadMany(binding, group.slice(from, from + maxLoadBatch));
   });
 }
 
-function byEnv(flights: readonly Flight[]): Iterable<Flight[]> {
-  const groups = new Map<unknown, Flight[]>();
-  for (const flight of flights) {
-    const group = groups.get(flight.env);
-    if (group) group.push(flight);
-    else groups.set(flight.env, [flight]);
+function byEnv(all: readonly Wanted[]): Iterable<Wanted[]> {
+  const groups = new Map<unknown, Wanted[]>();
+  for (const one of all) {
+    const group = groups.get(one.env);
+    if (group) group.push(one);
+    else groups.set(one.env, [one]);
   }
   return groups.values();
 }
 
-function loadMany(flights: readonly Flight[]): void {
-  const [first] = flights;
-  if (!first) return;
-  const { core, spec, counters } = first.binding;
-  const params = flights.map((flight) => flight.params);
+function loadMany({ core, spec, counters }: Binding, many: readonly Wanted[]): void {
+  const params = many.map((wanted) => wanted.params);
   const loaded = (all: Loaded): void => {
-    const list = all.ok ? aligned(all.result, flights.length, spec.name) : all.result;
-    flights.forEach((flight, index) => {
-      const element = all.ok && Array.isArray(list) ? elementOf(list[index], spec.name) : { ok: false, result: list };
-      const one = unchangedIn(element, flight.offered, spec.name);
-      countLoad(counters, all.ms, one.ok, 1 / flights.length);
-      settleLoaded(flight, { ...all, ...one });
+    const results = resultsOf(all, many.length, spec.name);
+    many.forEach((wanted, index) => {
+      const one = unchangedIn(results(index), wanted.offered, spec.name);
+      countLoad(counters, all.ms, one.ok, 1 / many.length);
+      wanted.finished({ ...all, ...one });
     });
   };
-  execute(core, spec, first.env, spec.loadAll ?? nothing, params, flights.map(offered), { loaded });
+  const old = many.map((wanted) => wanted.offer());
+  execute(core, spec, many[0]?.env, spec.loadAll ?? nothing, params, old, { loaded });
 }
 
-/** One key's part of what `loadAll` gave; an `Error` is that key's failure. */
+/** What each key gets of what `loadAll` gave, by position; an `Error` is that key's failure, and no list is everybody's. */
+function resultsOf({ ok, result }: Loaded, expected: number, node: string): (index: number) => Result {
+  if (!ok) return () => ({ ok, result });
+  // A proxy whose traps throw, say, fails those keys whose results it hides, and hangs nobody.
+  const guarded = (look: () => Result): Result => {
+    try {
+      return look();
+    } catch (error) {
+      return { ok: false, result: error };
+    }
+  };
+  const list = guarded(() => aligned(result, expected, node));
+  return (index) => guarded(() => (list.ok && Array.isArray(list.result) ? elementOf(list.result[index], node) : list));
+}
+
 function elementOf(result: unknown, node: string): Result {
   return result instanceof Error ? { ok: false, result } : resultOf(result, node);
 }
 
 /** The list that `loadAll` owes, or the error that all its keys get. */
-function aligned(result: unknown, expected: number, node: string): readonly unknown[] | TypeError {
-  if (Array.isArray(result) && result.length === expected) return result;
-  const got = Array.isArray(result) ? `${result.length} results` : describe(result);
-  return new TypeError(`node ${describe(node)}: loadAll must answer a list aligned with its ${expected} parameters, got ${got}`);
+function aligned(result: unknown, expected: number, node: string): Result {
+  if (Array.isArray(result) && result.length === expected) return { ok: true, result };
+  const got = Array.isArray(result) ? counted(result.length, "result") : describe(result);
+  const error = new TypeError(`node ${describe(node)}: loadAll must answer a list aligned with its ${counted(expected, "parameter")}, got ${got}`);
+  return { ok: false, result: error };
+}
+
+function counted(number: number, what: string): string {
+  return number === 1 ? `1 ${what}` : `${number} ${what}s`;
 }
 
 function settleLoaded(flight: Flight, loaded: Loaded): void {

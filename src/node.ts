@@ -26,7 +26,8 @@ const LOADER_FIELDS = ["key", "load", "loadAll", "maxLoadBatch", "loadConcurrenc
 const FRESHNESS_FIELDS = ["staleWhileRevalidate", "staleIfError", "softTimeout", "refreshAhead", "jitter", "ttlFor", "validate"];
 const NODE_FIELDS = [...DYNAMIC_FIELDS, ...LOADER_FIELDS, ...FRESHNESS_FIELDS, "allowRedefine", "clone", "writes", "storeWithin", "hardTimeout", "tags"];
 
-const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
+/** Under which Node, Bun and Deno look for what to show of an object. */
+export const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
 
 /** A node that is defined now, under its name. */
 interface Registered {

@@ -57,18 +57,20 @@ export function isNamedBy(named: Named, binding: Binding, { key, params }: Refer
  * @returns the names of the storages that failed.
  */
 async function raiseIn({ core, scope }: Caller, storages: readonly RemoteStorage[], names: readonly string[]): Promise<ReadonlySet<string>> {
-  const cut = (): void => {
-    core.epochs.raise(names);
-    core.revision.value++;
-  };
   const failed = new Set<string>();
-  cut();
+  cutOff(core, names);
   for (const storage of storages) {
     if (!storage.conditional) core.reportWeakKept(storage.name);
     else if (!(await storage.raise(names, scope))) failed.add(storage.name);
   }
-  cut();
+  cutOff(core, names);
   return failed;
+}
+
+/** Cuts off what began before now, in this isolate. */
+export function cutOff({ epochs, revision }: Core, names: readonly string[]): void {
+  epochs.raise(names);
+  revision.value++;
 }
 
 /**

@@ -7,10 +7,10 @@
 
 import { waitFor } from "./abort.ts";
 import { handOut, lookUp, lookUpEntry, missing, take, takeEntry, unanswered, valuesOf } from "./answer.ts";
+import { maxAgeOf } from "./arguments.ts";
 import { arrive, arriveAll, callBy, callForMany, renew } from "./arrive.ts";
 import type { Arrival, Ask, Caller } from "./arrive.ts";
-import type { LocalEntry } from "./binding.ts";
-import { toMs } from "./duration.ts";
+import type { Binding, LocalEntry } from "./binding.ts";
 import type { Call } from "./flight.ts";
 import { linger } from "./linger.ts";
 import { young } from "./local-probe.ts";
@@ -128,21 +128,33 @@ export function readAllWith(caller: Caller, asks: readonly Ask[], options: ReadO
   return waitFor(() => (options.bypass ? bypassAll(caller, asks) : readAll(caller, youngOnly)), options.signal);
 }
 
-function maxAgeOf({ maxAge }: ReadOptions): number | undefined {
-  return toMs(maxAge ?? null, "get: maxAge") ?? undefined;
-}
-
 /** Skips every tier, loads and stores: a refresh that counts as a request, and that a storage cannot fail. */
 async function bypass(caller: Caller, ask: Ask): Promise<unknown> {
-  const { found, failure } = await loadAnew(caller, ask);
-  ask.binding.counters.missCount++;
+  return taken(caller, ask, await loadAnew(caller, callBy(caller), ask), false);
+}
+
+function taken(caller: Caller, { binding }: Ask, { found, failure }: Refreshed, collapsed: boolean): unknown {
+  if (collapsed) binding.counters.collapsedCount++;
+  binding.counters.missCount++;
   counted(caller, 1);
-  if (found) return handOut(ask.binding, found.value);
+  if (found) return handOut(binding, found.value);
   throw failure?.error;
 }
 
+/** A key that is listed again shares the load of the first time. */
 async function bypassAll(caller: Caller, asks: readonly Ask[]): Promise<unknown[]> {
-  const settled = await Promise.allSettled(asks.map((ask) => bypass(caller, ask)));
+  const call = callForMany(caller);
+  const loads = new Map<Binding, Map<string, Promise<Refreshed>>>();
+  const settled = await Promise.allSettled(
+    asks.map(async (ask) => {
+      const ofNode = loads.get(ask.binding) ?? new Map<string, Promise<Refreshed>>();
+      const { key } = ask.reference;
+      const first = ofNode.get(key);
+      const load = first ?? loadAnew(caller, call, ask);
+      loads.set(ask.binding, ofNode.set(key, load));
+      return taken(caller, ask, await load, first !== undefined);
+    }),
+  );
   return settled.map((result) => {
     if (result.status === "rejected") throw result.reason;
     return result.value;
@@ -150,12 +162,12 @@ async function bypassAll(caller: Caller, asks: readonly Ask[]): Promise<unknown[
 }
 
 /** Loads one key anew and replaces it in every tier. */
-export async function loadAnew(caller: Caller, { binding, reference, loader }: Ask): Promise<Refreshed> {
+export async function loadAnew(caller: Caller, call: Call, { binding, reference, loader }: Ask): Promise<Refreshed> {
   const { core, scope } = caller;
   core.sweep(binding);
   scope.begin();
   try {
-    return await refresh(callBy(caller), targetOf(scope, binding, reference), scope.env, loader);
+    return await refresh(call, targetOf(scope, binding, reference), scope.env, loader);
   } finally {
     scope.end();
     counted(caller, 0);

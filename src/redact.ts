@@ -34,7 +34,16 @@ export function redact(text: string, secrets: readonly string[]): string {
   }
   const end = clean.search(/["'`{[<]|\bcommands?\b/i);
   if (end >= 0) clean = `${clean.slice(0, end)}…`;
-  return clean
+  return hidden(clean);
+}
+
+/** A message of a function that makes a storage: our own ones name the option and the value, so quotes stay, and addresses and tokens go. */
+export function redactMaking(error: unknown): string {
+  return hidden(textOf(error).slice(0, READ_LENGTH));
+}
+
+function hidden(text: string): string {
+  return text
     .replaceAll(/\b([a-z][a-z0-9+.-]*:\/\/)\S*/gi, "$1…")
     .replaceAll(/\S*[@%]\S*/g, "…")
     .replaceAll(/[A-Za-z0-9+/_=-]{16,}/g, (run) => (/\d/.test(run) && /[A-Za-z]/.test(run) ? "…" : run))

@@ -18,13 +18,13 @@ import { offer } from "./early.ts";
 import { execute } from "./execution.ts";
 import type { Loaded } from "./execution.ts";
 import { localCopy } from "./local-probe.ts";
-import { noLoader, unchangedIn } from "./load.ts";
+import { collect, enter, noLoader, throughGate, unchangedIn } from "./load.ts";
+import type { Gate } from "./load.ts";
 import { abandonReplacing, beginReplacing, finishReplacing, invalidate, prepare, writeError } from "./replace.ts";
 import { serializeError } from "./settle.ts";
 import type { Payload } from "./settle.ts";
 import { countLoad } from "./stats.ts";
 import type { Target } from "./tier-calls.ts";
-import type { LoadAllContext, LoadContext } from "./types.ts";
 
 /** What a refresh ends with: what was loaded, and what went wrong. Both, if a tier failed after the load. */
 export interface Refreshed {
@@ -134,36 +134,27 @@ async function loadOnce(mine: Refresh, { binding, key, params }: Target, env: un
   const operation = new Operation<Loaded>(mine.call);
   mine.load = operation;
   mine.birth = ++core.births;
-  const { load, loadAll } = spec;
-  const one = (param: unknown, context: LoadContext<unknown>): unknown => loadAlone(loadAll?.([param], inList(context)), spec.name);
   const old = localCopy(binding, key)?.entry;
-  const loaded = (result: Loaded): void => {
-    const told = { ...result, ...unchangedIn(result, old, spec.name) };
-    countLoad(counters, told.ms, told.ok);
-    operation.settle(told);
+  if (!own && spec.loadAll) {
+    const finished = (told: Loaded): void => operation.settle(told);
+    collect(binding, { env, params, offered: old, offer: () => offer({ binding }, old), finished });
+    return operation.done;
+  }
+  const waiter = {
+    loaded(result: Loaded): void {
+      const told = { ...result, ...unchangedIn(result, old, spec.name) };
+      countLoad(counters, told.ms, told.ok);
+      operation.settle(told);
+    },
   };
-  execute(core, spec, env, own ? () => own() : (load ?? one), params, offer({ binding }, old), { loaded });
+  const loader = own ? () => own() : (spec.load ?? noValue);
+  const start = (gate?: Gate): void => execute(core, spec, env, loader, params, offer({ binding }, old), gate ? throughGate(gate, binding, waiter) : waiter);
+  const { gates } = mine.call;
+  if (gates) enter(gates, binding, start);
+  else start();
   return operation.done;
 }
 
-/** A context for one key as a `loadAll` takes it; the signal is still made when it is asked for. */
-function inList(context: LoadContext<unknown>): LoadAllContext<unknown> {
-  const { stale, unchanged, env } = context;
-  return {
-    get signal() {
-      return context.signal;
-    },
-    env,
-    stale: [stale],
-    unchanged,
-  };
-}
-
-/** The one result of a `loadAll` for one key. */
-async function loadAlone(results: unknown, node: string): Promise<unknown> {
-  const list: unknown = await results;
-  if (!Array.isArray(list) || list.length !== 1) throw new TypeError(`node ${JSON.stringify(node)}: loadAll must answer a list aligned with its 1 parameters`);
-  const [only]: unknown[] = list;
-  if (only instanceof Error) throw only;
-  return only;
+function noValue(): undefined {
+  // `replaceByLoad` has seen to it that there is a loader
 }

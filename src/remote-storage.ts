@@ -263,7 +263,10 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     write: (job) => writes.add(job),
     remove: (job) => removes.add(job),
     // Without the budget of a call that somebody waits for: a cron has minutes, and half of a pruning is of use as well.
-    prune: async (limit, view) => instanceFor(view).prune?.(limit, new AbortController().signal) ?? 0,
+    async prune(limit, view) {
+      const pruned: unknown = await instanceFor(view).prune?.(limit, new AbortController().signal);
+      return typeof pruned === "number" && pruned > 0 ? pruned : 0;
+    },
     async raise(names, view) {
       try {
         await guard.call({ operation: "raise", secrets: names, run: (signal) => instanceFor(view).raise(names, signal), check: () => undefined });

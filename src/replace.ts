@@ -26,6 +26,7 @@ import { localEntry, putEntry, sharedGenerations } from "./local-entry.ts";
 import { encodeValue, fits, makeSlot, serializeError } from "./settle.ts";
 import type { Payload } from "./settle.ts";
 import type { WriteEntry } from "./storage.ts";
+import { resultOf } from "./shareable.ts";
 import { capture, clear, write } from "./tier-calls.ts";
 import type { Target } from "./tier-calls.ts";
 
@@ -144,7 +145,7 @@ export async function finishReplacing(target: Target, begun: Beginning, { found,
     const written = await write(part, short, target.view, make);
     if (written === "failed") failed.add(part.name);
     if (written !== "refused") continue;
-    refused ||= !tooLarge && lasts;
+    refused ||= !tooLarge && lasts && seen !== undefined;
     if (!(await clear(part, target))) failed.add(part.name);
   }
   const mine = !begun.mark.fenced;
@@ -174,6 +175,8 @@ function putLocal({ binding, key }: Target, begun: Beginning, found: Found, ttlM
 export async function prepare(binding: Binding, value: unknown): Promise<{ readonly value: unknown; readonly payload: Payload }> {
   const { spec, chain } = binding;
   try {
+    const shareable = resultOf(value, spec.name, "set was given");
+    if (!shareable.ok) throw shareable.result;
     const own = protect(value, spec.clone);
     return { value: own, payload: chain.remotes.length > 0 ? await encodeValue(spec, own) : undefined };
   } catch (error) {

@@ -12,7 +12,7 @@
 import type { Capture } from "./capture.ts";
 import type { Flight } from "./chain.ts";
 import type { ByteRoom } from "./byte-room.ts";
-import { protect } from "./clone.ts";
+import { notCloneable, protect } from "./clone.ts";
 import type { Binding, LocalEntry, LocalPart, RemotePart } from "./binding.ts";
 import { describe } from "./duration.ts";
 import { servable } from "./early.ts";
@@ -71,7 +71,7 @@ export function settleFound(flight: Flight, found: Found, admission: Admission, 
     try {
       own = { ...found, value: protect(found.value, spec.clone) };
     } catch {
-      return settleFailed(flight, new CacheError("ERR_SERIALIZE", `node "${spec.name}": clone is ${spec.clone}, and the value cannot be cloned`), found.loaded);
+      return settleFailed(flight, notCloneable(spec.name, spec.clone), found.loaded);
     }
   }
   if (flight.stores && flight.current) {
@@ -166,8 +166,13 @@ function dropFilled(flight: Flight): void {
   const now = flight.binding.core.clock.monotonic();
   for (const { space } of flight.chain.locals) {
     const held = space.peek(flight.key, now);
-    if (held && flight.filled?.includes(held)) space.delete(flight.key);
+    if (held && flight.filled?.some((own) => isCopy(held, own))) space.delete(flight.key);
   }
+}
+
+/** Whether an entry came from another one: a tier may have copied it from the tier beside it. */
+function isCopy(held: LocalEntry, own: LocalEntry): boolean {
+  return held === own || (held.value === own.value && held.createdAt === own.createdAt && held.epoch === own.epoch);
 }
 
 function backFill(flight: Flight, found: Found, targets: readonly RemotePart[], payload: Payload): void {

@@ -65,6 +65,7 @@ export class StatsFlush {
     this.host = host;
     this.windowMs = windowOf(window, host.requestScoped);
     this.every = everyOf(every);
+    if (isList(sink) && sink.length === 0) throw new TypeError("createCache: stats must have a sink, got an empty list");
     this.outboxes = (isList(sink) ? sink : [sink]).map((one) => new Outbox(host, one));
   }
 

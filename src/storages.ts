@@ -11,6 +11,7 @@ import type { LocalTier } from "./local/local-tier.ts";
 import { createRemoteStorage } from "./remote-storage.ts";
 import type { RemoteHost, RemoteStorage } from "./remote-storage.ts";
 import type { Scope } from "./scope.ts";
+import { redactMaking } from "./redact.ts";
 import { checkGuard, guardOf, wrap } from "./storage-guard.ts";
 import type { Storage } from "./storage.ts";
 import type { GuardOptions, StorageOption } from "./types.ts";
@@ -24,19 +25,28 @@ export class Storages {
 
   /** @throws TypeError naming the option and the value. */
   constructor(host: RemoteHost, storages: Readonly<Record<string, StorageOption>>, guard: GuardOptions | undefined) {
-    if (typeof storages !== "object" || storages === null) throw new TypeError(`createCache: storages must be an object, got ${describe(storages)}`);
+    if (typeof storages !== "object" || storages === null || Array.isArray(storages))
+      throw new TypeError(`createCache: storages must be an object, got ${describe(storages)}`);
     checkGuard(guard);
     this.host = host;
     this.guard = guard;
     for (const [name, storage] of Object.entries(storages)) this.register(name, storage);
   }
 
-  /** Adds or replaces a storage. The old one is not closed. */
-  register(name: string, storage: StorageOption): void {
+  /** Adds or replaces a storage. The old one is not closed. Gives what takes this back. */
+  register(name: string, storage: StorageOption): () => void {
+    if (name === "") throw new TypeError("createCache: a storage needs a name that is not empty");
     if (name === "load") throw new TypeError(`createCache: a storage cannot be named "load", because lookup().source uses that word for the source`);
     if (typeof storage !== "function") checked(name, storage);
+    const [given, opened] = [this.given.get(name), this.opened.get(name)];
     this.given.set(name, storage);
     this.opened.delete(name);
+    return () => {
+      if (given === undefined) this.given.delete(name);
+      else this.given.set(name, given);
+      if (opened === undefined) this.opened.delete(name);
+      else this.opened.set(name, opened);
+    };
   }
 
   /** A storage by name, made now if it was given as a function. @throws TypeError naming the node and the storage. */
@@ -45,18 +55,23 @@ export class Storages {
     if (opened) return opened;
     const given = this.given.get(name);
     if (!given) {
-      const names = [...this.given.keys()].map(describe).join(", ") || "none";
+      const names = this.names().map(describe).join(", ") || "none";
       throw new TypeError(`node ${describe(node)}: unknown storage ${describe(name)}; this cache has ${names}`);
     }
-    const storage = checked(name, typeof given === "function" ? given() : given);
-    const made = isLocal(storage) ? storage : this.wrapped(name, storage, given);
-    this.opened.set(name, made);
-    return made;
+    const storage = checked(name, typeof given === "function" ? made(name, given) : given);
+    const ready = isLocal(storage) ? storage : this.wrapped(name, storage, given);
+    this.opened.set(name, ready);
+    return ready;
+  }
+
+  /** What the storages are called, in the order in which they were given. */
+  names(): readonly string[] {
+    return [...this.given.keys()];
   }
 
   /** Every remote storage, in the order in which they were given; those given as functions are made. */
   all(): readonly RemoteStorage[] {
-    return [...this.given.keys()].flatMap((name) => {
+    return this.names().flatMap((name) => {
       const opened = this.open(name, "");
       return isLocal(opened) ? [] : [opened];
     });
@@ -110,9 +125,9 @@ export class Storages {
       throw new TypeError(`storage ${describe(name)} holds sockets, which on this runtime belong to one request: give it as a function that makes it`);
     let unused: Storage | undefined = storage;
     return createRemoteStorage(this.host, name, storage, rules, () => {
-      const made = unused ?? checkedRemote(name, given());
+      const one = unused ?? checkedRemote(name, made(name, given));
       unused = undefined;
-      return made;
+      return one;
     });
   }
 }
@@ -130,6 +145,15 @@ export function isLocal(storage: unknown): storage is LocalTier {
   return typeof storage === "object" && storage !== null && "kind" in storage && storage.kind === "local";
 }
 
+/** What a function of the user's makes. What it throws may hold an address or a password. @throws TypeError */
+function made(name: string, make: () => unknown): unknown {
+  try {
+    return make();
+  } catch (error) {
+    throw new TypeError(`storage ${describe(name)} could not be made: ${redactMaking(error)}`);
+  }
+}
+
 function checkedRemote(name: string, storage: unknown): Storage {
   const made = checked(name, storage);
   if (isLocal(made)) throw new TypeError(`createCache: storages[${describe(name)}] made a remote storage before, and a local tier now`);
@@ -142,10 +166,14 @@ function checked(name: string, storage: unknown): Storage | LocalTier {
     throw new TypeError(`createCache: storages[${describe(name)}] must be a storage, local() or a function that makes one, got ${describe(storage)}`);
   const { maxKeyBytes, maxBatch, conditional } = storage.traits;
   const at = `storage ${describe(name)}`;
-  if (maxKeyBytes !== undefined && !(maxKeyBytes >= MIN_KEY_BYTES))
+  if (maxKeyBytes !== undefined && !(typeof maxKeyBytes === "number" && maxKeyBytes >= MIN_KEY_BYTES))
     throw new TypeError(`${at}: maxKeyBytes must be at least ${MIN_KEY_BYTES}, got ${describe(maxKeyBytes)}`);
   if (maxBatch !== undefined && !(Number.isInteger(maxBatch) && maxBatch >= 1))
     throw new TypeError(`${at}: maxBatch must be a whole number of at least 1, got ${describe(maxBatch)}`);
+  for (const trait of ["maxValueBytes", "minTtlMs"] as const) {
+    const limit = storage.traits[trait];
+    if (limit !== undefined && !(typeof limit === "number" && limit >= 0)) throw new TypeError(`${at}: ${trait} must be a number, got ${describe(limit)}`);
+  }
   if (storage.setup !== undefined && typeof storage.setup !== "string") throw new TypeError(`${at}: setup must be a string, got ${describe(storage.setup)}`);
   if (conditional && typeof storage.ensure !== "function") throw new TypeError(`${at}: a storage with conditional writes needs ensure`);
   return storage;

@@ -8,6 +8,7 @@
  */
 
 import { handOut, takeEntry } from "./answer.ts";
+import { checkFunctions, checkPairs, checkReference, checkScope, distinct, isList, ttlOf } from "./arguments.ts";
 import { callBy } from "./arrive.ts";
 import type { Ask, Caller } from "./arrive.ts";
 import type { OwnLoader } from "./flight.ts";
@@ -15,14 +16,14 @@ import { fullKeyOf } from "./binding.ts";
 import { closedError } from "./core.ts";
 import type { Core } from "./core.ts";
 import type { Binding } from "./binding.ts";
-import { describe, toMs } from "./duration.ts";
+import { describe } from "./duration.ts";
 import { tagKeys } from "./generations.ts";
 import { checkPrefix, fullKey } from "./key.ts";
 import { hit, hitAt, peek } from "./local-probe.ts";
-import { specOf, storageNames } from "./node.ts";
+import { INSPECT, specOf, storageNames } from "./node.ts";
 import { lifeOf } from "./refresh.ts";
 import { counted, loadAnew, lookUpAll, read, readAll, readAllWith, readWith } from "./read.ts";
-import { isNamedBy, namedBy, raiseBy, raisingOrder } from "./raise.ts";
+import { cutOff, isNamedBy, namedBy, raiseBy, raisingOrder } from "./raise.ts";
 import { invalidate, set } from "./replace.ts";
 import { targetOf } from "./tier-calls.ts";
 import { Scope } from "./scope.ts";
@@ -111,9 +112,9 @@ export class View implements Caller {
   }
 
   async setAll(entries: readonly (readonly [AnyReference, unknown])[]): Promise<void> {
-    if (!isList(entries) || !entries.every(isList)) throw new TypeError(`setAll: expected a list of [reference, value], got ${describe(entries)}`);
-    for (const [reference] of entries) this.bindingOf(reference);
-    const settled = await Promise.allSettled(entries.map(([reference, value]) => this.setOne(reference, value, undefined)));
+    const pairs = checkPairs(entries);
+    for (const [reference] of pairs) this.bindingOf(reference);
+    const settled = await Promise.allSettled(pairs.map(([reference, value]) => this.setOne(reference, value, undefined)));
     for (const result of settled) if (result.status === "rejected") throw result.reason;
   }
 
@@ -123,7 +124,7 @@ export class View implements Caller {
 
   async invalidate(references: AnyReference | readonly AnyReference[]): Promise<InvalidationToken> {
     const list = isList(references) ? references : [references];
-    const targets = list.map((reference) => targetOf(this.scope, this.bindingOf(reference), reference));
+    const targets = distinct(Array.from(list, (reference) => targetOf(this.scope, this.bindingOf(reference), reference)));
     const call = callBy(this);
     call.begin();
     try {
@@ -143,12 +144,13 @@ export class View implements Caller {
   async invalidateTags(...tags: readonly string[]): Promise<InvalidationToken> {
     const names = tagKeys(this.prefix, tags);
     if (this.core.closed) throw closedError();
+    // Before storages are made, which may fail: this isolate's own copies go in any case.
+    cutOff(this.core, names);
     return raiseBy(this, "invalidateTags", raisingOrder(this.core), names);
   }
 
   memoize<Args extends readonly unknown[]>(toNode: (...args: Args) => AnyReference, fn: (...args: Args) => unknown): unknown {
-    for (const [name, value] of Object.entries({ toNode, fn }))
-      if (typeof value !== "function") throw new TypeError(`memoize: ${name} must be a function, got ${describe(value)}`);
+    checkFunctions("memoize", { toNode, fn });
     const bound = (args: Args): Ask => this.askFor(toNode(...args), () => fn(...args));
     return Object.assign(async (...args: Args) => read(this, bound(args)), {
       invalidate: async (...args: Args) => this.invalidate(toNode(...args)),
@@ -173,7 +175,8 @@ export class View implements Caller {
   }
 
   keyOf(reference: AnyReference): string {
-    return fullKey(this.prefix, reference.key, reference.node.version);
+    const { node, key } = checkReference(reference);
+    return fullKey(this.prefix, key, node.version);
   }
 
   registerStorage(name: string, storage: StorageOption): View {
@@ -182,8 +185,7 @@ export class View implements Caller {
   }
 
   with(options: ScopeOptions<unknown>): View {
-    const { waitUntil, prefix } = options;
-    if (prefix !== undefined) checkPrefix(prefix);
+    const { waitUntil, prefix } = checkScope(options);
     const scope = new Scope(waitUntil ?? this.scope.waitUntil, options.env === undefined ? this.scope.env : options.env, this.scope);
     return new View(this.core, scope, prefix ?? this.prefix, options.after === undefined ? this.after : both(this.after, namedBy(this.core, options.after)));
   }
@@ -198,11 +200,21 @@ export class View implements Caller {
     return this.flushed(this.scope.own);
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.core.closing ??= this.closed();
+    return this.core.closing;
+  }
+
+  private async closed(): Promise<void> {
     this.core.closed = true;
     await this.flushed(this.scope.all);
     this.core.statsFlush?.stop();
     await this.core.storages.close();
+  }
+
+  /** What a console shows: neither keys and values nor what `env` holds. */
+  toString(): string {
+    return `[cache ${describe(this.prefix)}: ${this.core.storages.names().join(", ")}]`;
   }
 
   // ---- reading
@@ -221,8 +233,7 @@ export class View implements Caller {
     if (this.core.closed) throw closedError();
     const node = reference?.node;
     if (node === this.lastNode && this.lastBinding !== undefined) return this.lastBinding;
-    if (typeof reference !== "object" || reference === null)
-      throw new TypeError(`expected a reference, as in cache.get(UserInfo(1)), got ${describe(reference)}`);
+    checkReference(reference);
     const binding = this.bound.get(node) ?? this.core.bind(node, this.prefix);
     checkView(
       this.scope,
@@ -277,7 +288,7 @@ export class View implements Caller {
   private async setOne(reference: AnyReference, value: unknown, options: SetOptions | undefined): Promise<void> {
     const binding = this.bindingOf(reference);
     const target = targetOf(this.scope, binding, reference);
-    const ttlMs = options?.ttl === undefined ? lifeOf(target, value) : (toMs(options.ttl, "set: ttl") ?? Number.POSITIVE_INFINITY);
+    const ttlMs = ttlOf(options) ?? lifeOf(target, value);
     this.core.sweep(binding);
     this.scope.begin();
     try {
@@ -288,12 +299,15 @@ export class View implements Caller {
   }
 
   private async refreshBy(ask: Ask): Promise<unknown> {
-    const { found, failure } = await loadAnew(this, ask);
+    const { found, failure } = await loadAnew(this, callBy(this), ask);
     if (failure) throw failure.error;
     return found && handOut(ask.binding, found.value);
   }
 }
 
-function isList<Item>(value: Item | readonly Item[]): value is readonly Item[] {
-  return Array.isArray(value);
-}
+// Under the name that consoles look for, which a class declaration cannot have.
+Object.defineProperty(View.prototype, INSPECT, {
+  value(this: View) {
+    return this.toString();
+  },
+});

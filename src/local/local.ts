@@ -20,8 +20,8 @@ const POLICIES = { "w-tinylfu": tinyLfu, lru } as const;
 const DEFAULT_MAX_ENTRIES = 10_000;
 /** A life from which on it does not matter that it begins with the turn of the event loop, or up to 64 calls early in one that does not end. */
 const LONG_LIFE_MS = 60_000;
-/** What one `Map` can hold in V8. */
-const LARGEST_MAX_ENTRIES = 2 ** 24;
+/** A `Map` of V8 has 2^24 places, and is built anew in place only while at least half of them are of keys that left. */
+const LARGEST_MAX_ENTRIES = 2 ** 23;
 
 /** Options of {@link local}. */
 export interface LocalOptions<Value = unknown> {
@@ -30,7 +30,7 @@ export interface LocalOptions<Value = unknown> {
    * keeps what was asked for last; `adaptive()` finds out which of several orders hits most. Default: `"w-tinylfu"`.
    */
   readonly policy?: "w-tinylfu" | "lru" | EvictionPolicy | undefined;
-  /** Most entries, 1 to 2^24. Memory grows with use, it is not reserved. Default: 10,000. */
+  /** Most entries, 1 to 2^23. Memory grows with use, it is not reserved. Default: 10,000. */
   readonly maxEntries?: number | undefined;
   /** Most weight, a whole number of at least 1; needs `weigh`. `maxEntries` holds as well. Default: no limit. */
   readonly maxBytes?: number | undefined;
@@ -96,7 +96,7 @@ export function local<Value = unknown>(options: LocalOptions<Value> = {}): Local
     throw new TypeError(`clock must be an object with a monotonic function, got ${describe(clock)}`);
   // What a tier holds is for its owner to say; nodes that share it store values of other types, which `weigh` has to expect.
   const weigh = options.weigh as ((value: unknown, key: string) => number) | undefined;
-  return new Tier<Value>(new Slots({ maxEntries, maxBytes: maxBytes ?? Number.POSITIVE_INFINITY, weigh }, policy), clock);
+  return new Tier<Value>(new Slots({ maxEntries, maxBytes: maxBytes ?? Number.MAX_SAFE_INTEGER, weigh }, policy), clock);
 }
 
 /**

@@ -27,7 +27,7 @@ const TIMELESS: Turn = { horizon: Number.NEGATIVE_INFINITY, read: () => Number.N
 /** How a store is bounded. */
 export interface Bounds {
   readonly maxEntries: number;
-  /** Most weight; `Infinity` without a limit. */
+  /** Most weight, up to which sums are exact. */
   readonly maxBytes: number;
   /** The weight of a value in whole bytes, at least 0. Without it entries weigh nothing. */
   readonly weigh: ((value: unknown, key: string) => number) | undefined;
@@ -53,6 +53,8 @@ export class Slots implements Room {
   lookAt = 0;
   /** Where calls without a time of their own take it from; before something can end, there is none. */
   turn: Turn = TIMELESS;
+  /** Whether any call relied on a turn that reads a clock. */
+  private timed = false;
   keys: string[] = [];
   values: unknown[] = [];
   /** The number of the space that a held slot belongs to: one byte for each entry where a reference would be eight. */
@@ -98,7 +100,10 @@ export class Slots implements Room {
 
   /** The time, read anew where it is read at all. */
   look(turn: Turn): number {
-    this.lookAt = Math.min(this.tick + USES, LAST_TICK);
+    const reads = turn !== TIMELESS;
+    this.timed ||= reads;
+    // A turn that reads no clock must not make others believe that somebody has.
+    if (reads || !this.timed) this.lookAt = Math.min(this.tick + USES, LAST_TICK);
     return turn.read();
   }
 

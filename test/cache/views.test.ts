@@ -160,7 +160,7 @@ describe("storages", () => {
       },
     });
     const Item = counted({ caches: FAR });
-    expect(await failure(cache.get(Item("a")))).toEqual(new Error("no binding"));
+    expect(await failure(cache.get(Item("a")))).toEqual(new TypeError('storage "far" could not be made: Error: no binding'));
     works = true;
     expect(await cache.get(Item("a"))).toBe("a#1");
   });

@@ -169,6 +169,7 @@ describe("the options of local()", () => {
     [{ maxEntries: 1.5 }, /maxEntries.*got 1\.5/],
     [{ maxEntries: Number.NaN }, /maxEntries.*got NaN/],
     [{ maxEntries: Infinity }, /maxEntries.*got Infinity/],
+    [{ maxEntries: 2 ** 23 + 1 }, /maxEntries.*got 8388609/],
     [{ maxEntries: 2 ** 24 + 1 }, /maxEntries.*got 16777217/],
     [{ maxEntries: "10" }, /maxEntries.*got "10"/],
     [{ maxEntries: 10n }, /maxEntries.*got 10n/],
@@ -262,7 +263,7 @@ describe("memory", () => {
   test("arrays grow with use: a large limit costs nothing while the tier is empty", () => {
     for (const policy of policies) {
       const before = process.memoryUsage().arrayBuffers;
-      const stores = Array.from({ length: 20 }, () => local({ policy, maxEntries: 2 ** 24 }));
+      const stores = Array.from({ length: 20 }, () => local({ policy, maxEntries: 2 ** 23 }));
       for (const store of stores) store.set("k", 1);
       expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1_000_000);
     }

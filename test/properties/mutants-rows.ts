@@ -29,8 +29,8 @@ const LEASES: readonly Mutant[] = [
     "a newcomer waits for a leader that has long been silent",
     "test/runtime.test.ts",
     "src/arrive.ts",
-    "if (flight.call.silent(now) || now - flight.startedAt",
-    "if (now - flight.startedAt",
+    "if (flight.call.silent(now) || isOverdue",
+    "if (isOverdue",
   ),
   mutant(
     "a lease ends though the owner beats",

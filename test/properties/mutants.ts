@@ -103,8 +103,8 @@ const STAMPS: readonly Mutant[] = [
     "a refused set or refresh leaves the slot",
     STORIES,
     "src/replace.ts",
-    "    refused ||= !tooLarge && lasts;\n    if (!(await clear(part, target))) failed.add(part.name);\n",
-    "    refused ||= !tooLarge && lasts;\n",
+    "    refused ||= !tooLarge && lasts && seen !== undefined;\n    if (!(await clear(part, target))) failed.add(part.name);\n",
+    "    refused ||= !tooLarge && lasts && seen !== undefined;\n",
   ),
   mutant(
     "a slot is kept for its ttl only",
@@ -232,7 +232,7 @@ const FLIGHTS: readonly Mutant[] = [
     name: "a flight is joined whatever has become of it",
     test: STORIES,
     edits: [
-      { file: "src/arrive.ts", find: "  if (flight.call.silent(now) || now - flight.startedAt > flight.chain.capMs) return false;\n", replace: "" },
+      { file: "src/arrive.ts", find: "  if (flight.call.silent(now) || isOverdue(flight, now)) return false;\n", replace: "" },
       { file: "src/arrive.ts", find: "return flight.sentAt === undefined || now - flight.sentAt <= writeBudgetMs(flight);", replace: "return now >= 0;" },
     ],
   },
