@@ -27,7 +27,7 @@ const FRESHNESS_FIELDS = ["staleWhileRevalidate", "staleIfError", "softTimeout",
 const NODE_FIELDS = [...DYNAMIC_FIELDS, ...LOADER_FIELDS, ...FRESHNESS_FIELDS, "allowRedefine", "clone", "writes", "storeWithin", "hardTimeout", "tags"];
 
 /** Under which Node, Bun and Deno look for what to show of an object. */
-export const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
+const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
 
 /** A node that is defined now, under its name. */
 interface Registered {
@@ -139,6 +139,15 @@ function makeNode(name: string, version: string, keyOf: AnyFunction): NodeInfo {
   Object.defineProperty(node, "toJSON", { value: () => name });
   Object.defineProperty(node, INSPECT, { value: () => `[node ${version === "" ? name : `${name} ${version}`}]` });
   return Object.freeze(node);
+}
+
+/** Makes consoles show objects of a class by their `toString` alone: not what is inside. */
+export function showAsText(prototype: object): void {
+  Object.defineProperty(prototype, INSPECT, {
+    value(this: object) {
+      return String(this);
+    },
+  });
 }
 
 function register(kind: Registered["kind"], node: NodeInfo, rules: Omit<NodeSpec, "node">): NodeInfo {

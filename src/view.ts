@@ -20,7 +20,7 @@ import { describe } from "./duration.ts";
 import { tagKeys } from "./generations.ts";
 import { checkPrefix, fullKey } from "./key.ts";
 import { hit, hitAt, peek } from "./local-probe.ts";
-import { INSPECT, specOf, storageNames } from "./node.ts";
+import { showAsText, specOf, storageNames } from "./node.ts";
 import { lifeOf } from "./refresh.ts";
 import { counted, loadAnew, lookUpAll, read, readAll, readAllWith, readWith } from "./read.ts";
 import { cutOff, isNamedBy, namedBy, raiseBy, raisingOrder } from "./raise.ts";
@@ -305,9 +305,4 @@ export class View implements Caller {
   }
 }
 
-// Under the name that consoles look for, which a class declaration cannot have.
-Object.defineProperty(View.prototype, INSPECT, {
-  value(this: View) {
-    return this.toString();
-  },
-});
+showAsText(View.prototype);
