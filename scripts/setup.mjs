@@ -1,7 +1,7 @@
 /**
  * Makes a fresh clone ready: installs the development dependencies, Node 24 among them, if package.json or the lock changed
- * since the last time. Runs before `npm start` and `npm test` on the machine's own Node, so it uses built-ins only and nothing
- * newer than Node 20. It builds nothing and installs nothing outside `node_modules`.
+ * since the last time. Runs before every npm script that needs them, on the machine's own Node, so it uses built-ins only and
+ * nothing newer than Node 20. It builds nothing and installs nothing outside `node_modules`.
  *
  * @module
  */
@@ -25,7 +25,8 @@ if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
   console.log("setup: installing the development dependencies into node_modules (1 GB, about half a minute)");
   // Not `npm ci`: the lock names the platform packages of the machine that wrote it, and `ci` refuses any other.
   // No install scripts, then those of two packages by name: npm 10 and 11 agree on that, and no other script runs.
-  npm("install", "--ignore-scripts", "--include=dev", "--no-save", "--no-audit", "--no-fund", "--loglevel=error");
+  // `npm pack --dry-run` comes here too, and hands that option on.
+  npm("install", "--no-dry-run", "--ignore-scripts", "--include=dev", "--no-save", "--no-audit", "--no-fund", "--loglevel=error");
   npm("rebuild", ...SCRIPTED, "--ignore-scripts=false", "--loglevel=error");
   writeFileSync(stamp, wanted);
 }
