@@ -1,7 +1,7 @@
 /**
- * Checks that a public subpath is complete: built, importable under its name with named exports only, tested, and shown in the
- * README; and that no adapter is forgotten in the manifest or leans on another public one. So adding a storage is five files,
- * and this names the one that is missing. Needs a build.
+ * Checks that a public subpath is complete: built, importable under its name with named exports only, tested, and named in the
+ * README and the changelog; that a storage runs the contract in `test/contract`; and that no adapter is forgotten in the manifest
+ * or leans on another public one. So adding a storage is five files, and this names the one that is missing. Needs a build.
  *
  * @module
  */
@@ -15,10 +15,12 @@ const SHARED = new Set(["sql"]);
 const problems = [];
 const publicEntries = entries();
 const tests = filesUnder("test", ".ts").map(textOf).join("\n");
-const readme = existsSync(`${root}README.md`) ? textOf("README.md") : "";
-if (readme === "") problems.push("README.md is missing");
+const contracts = filesUnder("test/contract", ".test.ts");
+const PROSE = ["README.md", "CHANGELOG.md"];
+const prose = PROSE.filter((file) => existsSync(root + file)).map((file) => ({ file, text: textOf(file) }));
+for (const file of PROSE) if (!existsSync(root + file)) problems.push(`${file} is missing`);
 
-for (const { subpath, specifier, source, types, js } of publicEntries) {
+for (const { subpath, specifier, name, source, types, js } of publicEntries) {
   const missing = [source, types, js].filter((file) => !existsSync(root + file));
   if (missing.length > 0) {
     problems.push(`exports["${subpath}"]: ${missing.join(", ")} does not exist`);
@@ -26,7 +28,10 @@ for (const { subpath, specifier, source, types, js } of publicEntries) {
   }
   problems.push(...(await importProblems(specifier)));
   if (!tests.includes(`/${source.slice(2)}"`) && !tests.includes(`"${specifier}"`)) problems.push(`${specifier}: no file under test/ imports ${source}`);
-  if (readme !== "" && !readme.includes(specifier)) problems.push(`${specifier}: README.md does not show it`);
+  const unnamed = subpath === "." ? [] : prose.filter(({ text }) => !text.includes(`\`${specifier}\``));
+  for (const { file } of unnamed) problems.push(`${specifier}: ${file} does not name it`);
+  if (isStorage(source) && !contracts.some((file) => runsContractOf(file, name, source)))
+    problems.push(`${specifier}: no test/contract/${name}.test.ts runs the contract on what ${source} makes`);
 }
 
 const sources = new Map(publicEntries.map(({ source, name }) => [source.slice(2), name]));
@@ -51,4 +56,15 @@ async function importProblems(specifier) {
   } catch (error) {
     return [`${specifier} cannot be imported: ${error instanceof Error ? error.message : error}`];
   }
+}
+
+/** Whether an adapter has a public function that gives a storage. */
+function isStorage(source) {
+  return source.startsWith("./adapters/") && /^export function \w+\(.*\): Storage \{$/m.test(textOf(source));
+}
+
+/** Whether a file is `NAME.test.ts`, or `NAME-more.test.ts`, and runs the contract on this adapter. */
+function runsContractOf(file, name, source) {
+  const own = basename(file) === `${name}.test.ts` || basename(file).startsWith(`${name}-`);
+  return own && textOf(file).includes("runContract(") && textOf(file).includes(`/${source.slice(2)}"`);
 }
