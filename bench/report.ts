@@ -1,6 +1,7 @@
 /**
- * Runs the benchmarks one after the other, writes their figures into `bench/results.md` and draws the plots. One that fails does
- * not stop the others; they are named at the end. Nothing else should run on the machine meanwhile.
+ * Runs all benchmarks but `storages`, `prune`, `growth` and `before`, one after the other, writes their figures into
+ * `bench/results.md` and draws the plots. One that fails does not stop the others; they are named at the end. Nothing else should
+ * run on the machine meanwhile.
  *
  *     npm run bench:report
  *     npm run bench:report -- --only fleet,http
@@ -13,7 +14,10 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chosen } from "./lib/rounds.ts";
 
-/** Each benchmark and its program. Those that need a database server each, `storages` and `prune`, are run by themselves. */
+/**
+ * Each benchmark and its program. The others are run by themselves: `storages` and `prune` need a database server each, `growth`
+ * needs the garbage collector exposed, `before` an earlier build.
+ */
 const PROGRAMS = {
   trace: ["trace.ts"],
   "trace-peers": ["trace-peers.ts"],

@@ -198,8 +198,9 @@ export interface Cache<Names extends string = string, Env extends RegisteredEnv 
   invalidate(references: (Reference<unknown> & Needs<Names, Env>) | readonly (Reference<unknown> & Needs<Names, Env>)[]): Promise<InvalidationToken>;
   /**
    * Makes every entry of a node a miss, in one call a tier however many there are: raises the node's generation, from right
-   * to left, and cuts off this isolate's local copies and flights. Other isolates' local copies end with their ttl. A tier
-   * without conditional writes has no generations, and keeps its entries to their end; an event says so once.
+   * to left, and cuts off this isolate's local copies and flights. Other isolates' local copies live on to the end of their ttl
+   * and of the node's longer stale window. A tier without conditional writes has no generations, and keeps its entries to their
+   * end; an event says so once.
    *
    * @throws `ERR_STORAGE_WRITE` naming the tiers that failed, all having been tried; calling again is safe.
    */
