@@ -72,7 +72,7 @@ export function renderPage(remote: string): string {
 the right one is shared by all isolates. Every answer says in a <a href="https://www.rfc-editor.org/rfc/rfc9211">Cache-Status</a> header which of
 them it came from.</p>
 <h2>Try it</h2>
-<p>Press a request twice: the first loads, the second is a hit.</p>
+<p>Press one of the first four requests twice: the second is a hit.</p>
 <table>
 <tr><th>Request</th><th>Call</th><th>What it shows</th></tr>
 ${rows.join("\n")}
