@@ -142,10 +142,10 @@ function makeNode(name: string, version: string, keyOf: AnyFunction): NodeInfo {
 }
 
 /** Makes consoles show objects of a class by their `toString` alone: not what is inside. */
-export function showAsText(prototype: object): void {
+export function showAsText(prototype: { toString(): string }): void {
   Object.defineProperty(prototype, INSPECT, {
-    value(this: object) {
-      return String(this);
+    value(this: { toString(): string }) {
+      return this.toString();
     },
   });
 }

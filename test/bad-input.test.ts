@@ -56,6 +56,16 @@ describe("createCache", () => {
     ["a prefix with half a character", { storages, prefix: "\uD800" }, "prefix"],
     ["an observer that is no function", { storages, onEvent: "log" }, "onEvent"],
     ["a waitUntil that is no function", { storages, waitUntil: {} }, "waitUntil"],
+    ["a waitUntil that is null", { storages, waitUntil: null }, "waitUntil"],
+    ["a prefix that is null", { storages, prefix: null }, "prefix"],
+    ["a clock that is a number", { storages, clock: 5 }, "clock must be an object, got 5"],
+    ["a clock that is null", { storages, clock: null }, "clock must be an object, got null"],
+    ["a list of storages", { storages: [local()] }, "storages must be an object, got an array"],
+    ["a storage without a name", { storages: { "": local() } }, "name"],
+    ["a list of no sinks", { storages, stats: [] }, "stats"],
+    ["a largest value that is text", { storages: { far: puppet({ traits: { maxValueBytes: "1mb" as never } }) } }, 'maxValueBytes must be a number, got "1mb"'],
+    ["a shortest ttl that is no number", { storages: { far: puppet({ traits: { minTtlMs: Number.NaN } }) } }, "minTtlMs must be a number, got NaN"],
+    ["a longest key that is text", { storages: { far: puppet({ traits: { maxKeyBytes: "900" as never } }) } }, 'maxKeyBytes must be at least 60, got "900"'],
     ["a malformed guard timeout", { storages: { far: puppet() }, guard: { timeout: "1 s" } }, "timeout"],
     ["a guard timeout of 0", { storages: { far: puppet() }, guard: { timeout: 0 } }, "timeout"],
     ["a guard timeout without an end", { storages: { far: puppet() }, guard: { timeout: null } }, "timeout"],
@@ -195,6 +205,19 @@ describe("options of calls", () => {
     expect(await get({ maxAge: -1 })).toContain("maxAge");
     expect(await get({ load: "user" })).toContain("load");
     expect(await rejection(() => call(cache.set.bind(cache), Item("a"), 1, { ttl: "-1s" }))).toContain("ttl");
+    expect(await get({ maxage: "5s" })).toContain('unknown option "maxage", did you mean "maxAge"?');
+    expect(await get({ signal: {} })).toContain("signal must be an AbortSignal, got an object");
+    for (const options of [null, 5, "5s", () => 1])
+      expect(await rejection(() => call(cache.get.bind(cache), Item("a"), options))).toContain("get: options must be an object");
+    expect(await rejection(() => call(cache.getAll.bind(cache), [Item("a")], { bypas: true }))).toContain('did you mean "bypass"?');
+    for (const options of [null, 5_000, "5s"])
+      expect(await rejection(() => call(cache.set.bind(cache), Item("a"), 1, options))).toContain("set: options must be an object");
+    expect(await rejection(() => call(cache.set.bind(cache), Item("a"), 1, { tll: 5 }))).toContain('did you mean "ttl"?');
+    for (const options of [undefined, null, "x"]) expect(complaint(() => call(cache.with.bind(cache), options))).toContain("with: options must be an object");
+    expect(complaint(() => call(cache.with.bind(cache), { waituntil: 5 }))).toContain('did you mean "waitUntil"?');
+    for (const reference of [undefined, null, "x"]) expect(complaint(() => call(cache.keyOf.bind(cache), reference))).toContain("expected a reference");
+    // oxlint-disable-next-line no-sparse-arrays -- that is the case
+    expect(await rejection(() => call(cache.setAll.bind(cache), [[Item("a"), 1], , [Item("b"), 1]]))).toContain("setAll: expected a list");
     expect(complaint(() => call(cache.memoize.bind(cache), Item("a"), () => 1))).toContain("toNode");
     expect(complaint(() => call(cache.memoize.bind(cache), Item, "fn"))).toContain("fn");
     expect(complaint(() => call(cache.with.bind(cache), { prefix: "a\n" }))).toContain("prefix");

@@ -74,6 +74,16 @@ describe("guarantee 14: whatever a failing storage says", () => {
     for (const shown of [errors, events, cache.stats()]) expect(inspect(shown, { depth: 9, showHidden: true })).not.toContain(CANARY);
   });
 
+  test("nor does a cache that is shown in a console", async () => {
+    const { cache } = rig({ storages: { near: local() }, prefix: "shop", env: { password: CANARY } });
+    const Item = counted<string>({ caches: [{ storage: "near", ttl: "1m" }], load: () => CANARY });
+    await cache.get(Item(CANARY));
+    for (const shown of [cache, cache.with({ env: { token: CANARY } }), { cache }, [cache]])
+      expect(inspect(shown, { depth: 20, showHidden: true })).not.toContain(CANARY);
+    expect(inspect(cache)).toBe('[cache "shop": near]');
+    expect(String(cache)).toBe('[cache "shop": near]');
+  });
+
   test("events name a key by eight digits of a digest", async () => {
     const far = stub({ read: async (keys) => ({ slots: keys.map(() => ({ bytes: new TextEncoder().encode(CANARY) })), generations: [1] }) });
     const { cache, seen } = rig({ storages: { far } });

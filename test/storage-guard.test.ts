@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { isCacheError } from "../src/errors.ts";
+import { createEmitter } from "../src/events.ts";
 import { local } from "../src/local/local.ts";
 import { budgetOf, callWithin, checkGuard, guarded, guardOf } from "../src/storage-guard.ts";
 import type { GuardOptions } from "../src/types.ts";
@@ -214,6 +215,22 @@ describe("the error of a broken storage", () => {
       },
     });
     expect(await cache.get(counted({ caches: FAR })("a"))).toBe("a#1");
+  });
+
+  test("and whoever observes it may reject without harm", async () => {
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown): void => void unhandled.push(reason);
+    process.on("unhandledRejection", note);
+    try {
+      const emitter = createEmitter(async () => {
+        throw new Error("observer");
+      });
+      emitter.emit({ type: "token-ignored" });
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      expect([emitter.failures(), unhandled]).toEqual([1, []]);
+    } finally {
+      process.off("unhandledRejection", note);
+    }
   });
 });
 

@@ -53,8 +53,8 @@ export class Slots implements Room {
   lookAt = 0;
   /** Where calls without a time of their own take it from; before something can end, there is none. */
   turn: Turn = TIMELESS;
-  /** Whether any call relied on a turn that reads a clock. */
-  private timed = false;
+  /** Whether any entry was ever stored that ends. */
+  timed = false;
   keys: string[] = [];
   values: unknown[] = [];
   /** The number of the space that a held slot belongs to: one byte for each entry where a reference would be eight. */
@@ -100,10 +100,8 @@ export class Slots implements Room {
 
   /** The time, read anew where it is read at all. */
   look(turn: Turn): number {
-    const reads = turn !== TIMELESS;
-    this.timed ||= reads;
     // A turn that reads no clock must not make others believe that somebody has.
-    if (reads || !this.timed) this.lookAt = Math.min(this.tick + USES, LAST_TICK);
+    if (turn !== TIMELESS || !this.timed) this.lookAt = Math.min(this.tick + USES, LAST_TICK);
     return turn.read();
   }
 

@@ -78,6 +78,7 @@ export class Space<Value> implements LocalSpace<Value>, Owner {
     const slot = key === this.missed ? undefined : this.index.get(key);
     // Callers may know the time in whole ms only, and nothing is to be held beyond its end.
     const end = Math.floor(deadline);
+    if (end !== Number.POSITIVE_INFINITY) slots.timed = true;
     const storable = end > now && weight <= slots.maxBytes;
     if (storable && slot !== undefined && slots.bytes - slots.weightOf(slot) + weight <= slots.maxBytes) {
       slots.replace(slot, value, end, weight);

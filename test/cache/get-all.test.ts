@@ -5,7 +5,7 @@ import { local } from "../../src/local/local.ts";
 import { defineNode } from "../../src/node.ts";
 import type { Storage, WriteEntry } from "../../src/storage.ts";
 import { fakeClock } from "../support/fake-clock.ts";
-import { counted, failure, freshName, isSettled, rig } from "../support/rig.ts";
+import { counted, failure, freshName, isSettled, REQUESTS, rig, SHARED } from "../support/rig.ts";
 import { puppet, weakPuppet } from "../support/storages.ts";
 
 const FAR = [{ storage: "far", ttl: "1m" }] as const;
@@ -138,6 +138,25 @@ describe("getAll", () => {
     expect(most).toBe(3);
     expect(Item.loads.length).toBe(20);
   });
+
+  test.each([
+    ["where promises may be awaited from anywhere", SHARED],
+    ["where requests own their I/O", REQUESTS],
+  ] as const)("that follows another one waits for loads whose turn has not come, and repeats none, %s", async (_where, runtime) => {
+    const { cache, clock } = rig({ runtime, waitUntil: () => undefined });
+    const Item = counted<string>({
+      loadConcurrency: 1,
+      hardTimeout: "300ms",
+      load: (key) => new Promise((resolve) => void clock.setTimeout(() => resolve(key), 100)),
+    });
+    const keys = Array.from({ length: 20 }, (_, index) => `k${index}`);
+    const first = cache.getAll(keys.map(Item));
+    await clock.advance(500);
+    const second = cache.getAll(keys.map(Item));
+    for (let step = 0; step < 30; step++) await clock.advance(100);
+    expect(await Promise.all([first, second])).toEqual([keys, keys]);
+    expect(Item.loads).toEqual(keys);
+  });
 });
 
 describe("loadAll", () => {
@@ -169,6 +188,19 @@ describe("loadAll", () => {
     expect(results).toMatchObject([{ value: "a" }, { error }, { value: "c" }]);
     expect(await failure(cache.getAll([Item("a"), Item("b")]))).toBe(error);
     expect(cache.stats(Item)).toMatchObject({ loadSuccessCount: 2, loadFailureCount: 2 });
+  });
+
+  test("whose results cannot be looked at fails those keys alone, and hangs nobody", async () => {
+    const { cache, inFlight } = rig();
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    const Item = batching((keys) => keys.map((key) => (key === "b" ? (proxy as unknown as string) : key)));
+    const answers = await cache.lookupAll([Item("a"), Item("b"), Item("c")]);
+    expect(answers).toMatchObject([{ value: "a" }, { error: expect.any(TypeError) }, { value: "c" }]);
+    const list = Proxy.revocable<string[]>([], {});
+    list.revoke();
+    expect(await failure(cache.get(batching(() => list.proxy)("a")))).toBeInstanceOf(TypeError);
+    expect(inFlight()).toBe(0);
   });
 
   test("that throws fails all its keys with that error, and no other batch", async () => {

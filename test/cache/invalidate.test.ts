@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { isCacheError } from "../../src/errors.ts";
 import { local } from "../../src/local/local.ts";
 import { defineNode } from "../../src/node.ts";
+import type { Storage } from "../../src/storage.ts";
 import { fakeClock } from "../support/fake-clock.ts";
 import { counted, failure, freshName, isSettled, rig } from "../support/rig.ts";
 import { puppet, weakPuppet } from "../support/storages.ts";
@@ -41,6 +42,14 @@ describe("invalidate", () => {
     await cache.invalidate([]);
     await cache.invalidate([One("a"), Two("b"), One("a")]);
     expect([cache.peek(One("a")), cache.peek(Two("b")), cache.peek(One("kept"))]).toEqual([undefined, undefined, "kept#2"]);
+  });
+
+  test("of a repeated reference writes its key once", async () => {
+    const far = puppet();
+    const { cache } = rig({ storages: { far } });
+    const Item = counted({ caches: [{ storage: "far", ttl: "1m" }] });
+    await cache.invalidate([Item("a"), Item("b"), Item("a"), Item("a")]);
+    expect(far.log.filter(({ method }) => method === "remove" || method === "write").map(({ keys }) => keys.length)).toEqual([2]);
   });
 
   test("clears from right to left, each tier awaited before the next", async () => {
@@ -95,6 +104,29 @@ describe("invalidate", () => {
       expect(await isolate().cache.get(Item("a"))).toBe("new");
       expect(await cache.get(Item("a"))).toBe("new");
     }
+  });
+
+  test("takes with it what a second local tier gave back to the first of a load whose write is refused", async () => {
+    const clock = fakeClock();
+    const far = puppet({ clock });
+    const near = local({ maxEntries: 1, policy: "lru" });
+    const caches = [
+      { storage: "near", ttl: "10s" },
+      { storage: "wide", ttl: "1m" },
+      { storage: "far", ttl: "1h" },
+    ] as const;
+    const gate = Promise.withResolvers<void>();
+    const slow: Storage = { ...far, write: (...entries) => gate.promise.then(() => far.write(...entries)) };
+    const { cache } = rig({ clock, storages: { near, wide: local(), far: slow } });
+    const Item = counted({ caches });
+    await cache.get(Item("a"));
+    await cache.get(Item("b"));
+    // From the second tier to the first, while the write is out.
+    expect(await cache.lookup(Item("a"))).toMatchObject({ source: "wide" });
+    await rig({ clock, storages: { near: local(), wide: local(), far } }).cache.invalidate(Item("a"));
+    gate.resolve();
+    await cache.flush();
+    expect(await cache.lookup(Item("a"))).toMatchObject({ source: "load" });
   });
 
   test("takes with it the local copy of a load whose write is refused", async () => {

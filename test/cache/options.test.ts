@@ -3,8 +3,9 @@
 import { describe, expect, test } from "vitest";
 import { isCacheError } from "../../src/errors.ts";
 import { local } from "../../src/local/local.ts";
+import { defineNode } from "../../src/node.ts";
 import { fakeClock } from "../support/fake-clock.ts";
-import { counted, failure, isSettled, rig } from "../support/rig.ts";
+import { counted, failure, freshName, isSettled, rig } from "../support/rig.ts";
 import { puppet } from "../support/storages.ts";
 
 const FAR = [{ storage: "far", ttl: "1m" }] as const;
@@ -60,6 +61,52 @@ describe("bypass", () => {
     expect(cache.stats(Item.node)).toMatchObject({ requestCount: 3, missCount: 2, hitCount: 1 });
   });
 
+  test("of many keys runs at most loadConcurrency loads at a time, and loads a repeated key once", async () => {
+    const { cache } = rig();
+    let [open, most] = [0, 0];
+    const Item = counted<string>({
+      loadConcurrency: 3,
+      load: async (key, nth) => {
+        most = Math.max(most, ++open);
+        await new Promise((resolve) => setImmediate(resolve));
+        open--;
+        return `${key}#${nth}`;
+      },
+    });
+    const keys = Array.from({ length: 20 }, (_, index) => `k${index}`);
+    const values = await cache.getAll([...keys, "k0"].map(Item), { bypass: true });
+    expect(most).toBe(3);
+    expect(Item.loads).toEqual(keys);
+    expect(values.at(-1)).toBe(values[0]);
+    expect(cache.stats(Item.node)).toMatchObject({ requestCount: 21, missCount: 21, collapsedCount: 1, loadCount: 20 });
+    expect(cache.peek(Item("k7"))).toBe("k7#8");
+  });
+
+  test("of many keys asks loadAll once, and replaces what every tier holds", async () => {
+    const clock = fakeClock();
+    const far = puppet({ clock });
+    const { cache } = rig({ clock, storages: { local: local(), far } });
+    const asked: (readonly string[])[] = [];
+    const Item = defineNode({
+      name: freshName(),
+      key: (key: string) => key,
+      caches: NEAR_AND_FAR,
+      loadAll: (keys: readonly string[]) => {
+        asked.push(keys);
+        return keys.map((key) => (key === "bad" ? new Error("bad") : `${key}#${asked.length}`));
+      },
+    });
+    await cache.getAll([Item("a"), Item("b")]);
+    expect(await cache.getAll([Item("a"), Item("b"), Item("a")], { bypass: true })).toEqual(["a#2", "b#2", "a#2"]);
+    expect(await failure(cache.getAll([Item("a"), Item("bad")], { bypass: true }))).toEqual(new Error("bad"));
+    expect(asked).toEqual([
+      ["a", "b"],
+      ["a", "b"],
+      ["a", "bad"],
+    ]);
+    expect(await rig({ clock, storages: { local: local(), far } }).cache.getAll([Item("a"), Item("b")])).toEqual(["a#3", "b#2"]);
+  });
+
   test("does not join a load that began before it", async () => {
     const { cache } = rig();
     const slow = Promise.withResolvers<string>();
@@ -85,6 +132,16 @@ describe("maxAge", () => {
       await clock.settle();
       expect(await cache.get(Item("a"))).toBe("a#2");
     }
+  });
+
+  test("loads a repeated key once, however long that takes", async () => {
+    const { cache, clock } = rig();
+    const Item = counted<string>({ load: (key, nth) => new Promise((resolve) => void clock.setTimeout(() => resolve(`${key}#${nth}`), 100)) });
+    const answer = cache.getAll([Item("a"), Item("a"), Item("a")], { maxAge: 1 });
+    await clock.advance(100);
+    await clock.settle();
+    expect(await answer).toEqual(["a#1", "a#1", "a#1"]);
+    expect(Item.loads.length).toBe(1);
   });
 
   test("does not take the older copy that a flight of somebody else found", async () => {
@@ -239,6 +296,8 @@ describe("guarantee 13: clone", () => {
     const Item = counted<unknown>({ clone: "structured", load: () => ({ run: () => 1 }) });
     expect(isCacheError(await failure(cache.get(Item("a"))), "ERR_SERIALIZE")).toBe(true);
     expect(isCacheError(await failure(cache.set(Item("a"), () => 1)), "ERR_SERIALIZE")).toBe(true);
+    expect(isCacheError(await failure(cache.refresh(Item("a"))), "ERR_SERIALIZE")).toBe(true);
+    expect(isCacheError(await failure(cache.get(Item("a"), { bypass: true })), "ERR_SERIALIZE")).toBe(true);
     expect(inFlight()).toBe(0);
   });
 

@@ -128,6 +128,28 @@ describe("set", () => {
     expect(inFlight()).toBe(0);
   });
 
+  test("of what cannot be shared is ERR_SERIALIZE, in a chain without a remote tier as well", async () => {
+    const { cache, inFlight } = rig();
+    const Item = counted<unknown>({ load: () => "loaded" });
+    const forgotten = Promise.reject(new Error("not awaited"));
+    forgotten.catch(() => undefined);
+    for (const value of [forgotten, new Response("read once"), new ReadableStream()]) {
+      const error = await failure(cache.set(Item("a"), value));
+      expect(isCacheError(error, "ERR_SERIALIZE")).toBe(true);
+      expect(String(error)).toContain("set was given a ");
+    }
+    expect(await cache.get(Item("a"))).toBe("loaded");
+    expect(inFlight()).toBe(0);
+  });
+
+  test("that could not read a tier counts nothing as fenced, for nothing came between", async () => {
+    const { cache, far } = chained();
+    const Item = counted({ caches: NEAR_AND_FAR });
+    far.fault("read", "reject");
+    expect(isCacheError(await failure(cache.set(Item("a"), "1")), "ERR_STORAGE_WRITE")).toBe(true);
+    expect(cache.stats(Item.node)).toMatchObject({ fencedCount: 0 });
+  });
+
   test("too large for a tier empties that tier and is kept in the others", async () => {
     const clock = fakeClock();
     const far = puppet({ clock, traits: { maxValueBytes: 200 } });

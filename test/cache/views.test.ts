@@ -165,6 +165,46 @@ describe("storages", () => {
     expect(await cache.get(Item("a"))).toBe("a#1");
   });
 
+  test("that cannot be made tell no address and no token, and do not keep local copies from being invalidated", async () => {
+    const { cache } = rig({
+      storages: {
+        local: local(),
+        far: () => {
+          throw new RangeError("cannot connect to redis://user:hunter2@host, token=A1b2C3d4E5f6G7h8I9");
+        },
+        odd: () => {
+          throw new TypeError('odd: unknown option "tokn", did you mean "token"?');
+        },
+      },
+    });
+    const Item = counted({ tags: () => ["group"] });
+    await cache.get(Item("a"));
+    for (const call of [cache.get(counted({ caches: FAR })("a")), cache.invalidateTags("group")]) {
+      const error = await failure(call);
+      expect(error).toBeInstanceOf(TypeError);
+      expect(String(error)).toContain('storage "far" could not be made: RangeError: cannot connect to redis://…');
+      expect(String(error)).not.toMatch(/hunter2|A1b2/);
+    }
+    expect(cache.peek(Item("a"))).toBe(undefined);
+    expect(String(await failure(cache.get(counted({ caches: [{ storage: "odd", ttl: 5 }] })("a"))))).toContain('unknown option "tokn", did you mean "token"?');
+  });
+
+  test("that do not fit a chain in use are not registered at all", async () => {
+    const far = puppet();
+    const { cache } = rig({ storages: { local: local(), far } });
+    const [Plain, Chained] = [counted({ caches: FAR }), counted({ caches: [{ storage: "local", ttl: "1m" }, ...FAR, { storage: "other", ttl: "1m" }] })];
+    cache.registerStorage("other", puppet());
+    await cache.getAll([Plain("a"), Chained("a")]);
+    await cache.flush();
+    // A local tier cannot stand between remote ones.
+    expect(() => cache.registerStorage("other", local())).toThrow(/local tier "other" must stand left/);
+    expect(() => cache.registerStorage("new", {} as never)).toThrow(TypeError);
+    const before = far.calls.read;
+    expect(await cache.with({ prefix: "fresh" }).get(Chained("b"))).toBe("b#2");
+    await cache.get(Plain("c"));
+    expect(far.calls.read).toBe(before + 2);
+  });
+
   test("may be registered later, or replaced, for nodes that were used already", async () => {
     const [old, late] = [puppet(), puppet()];
     const { cache } = rig({ storages: { local: local(), far: old } });
@@ -209,7 +249,21 @@ describe("storages", () => {
     const chain = (ttl: "5m" | "6m") => counted({ caches: [{ storage: "weak", ttl }, ...FAR] });
     const [Short, Long] = [chain("5m"), chain("6m")];
     await cache.getAll([Short("a"), Long("a"), Long("b")]);
+    await cache.with({ prefix: "other" }).get(Long("a"));
+    cache.registerStorage("more", local());
     expect(seen("weak-tier-first")).toEqual([{ type: "weak-tier-first", node: Long.node.name, storage: "weak" }]);
+  });
+});
+
+describe("close", () => {
+  test("releases storages once, however often it is called", async () => {
+    let closed = 0;
+    const far = { ...puppet(), close: async () => void closed++ };
+    const { cache } = rig({ storages: { far } });
+    await cache.get(counted({ caches: FAR })("a"));
+    await Promise.all([cache.close(), cache.with({}).close()]);
+    await cache.close();
+    expect(closed).toBe(1);
   });
 });
 

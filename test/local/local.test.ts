@@ -5,6 +5,7 @@
  * @module
  */
 import { describe, expect, test } from "vitest";
+import { runtime } from "#runtime";
 import { adaptive } from "../../src/local/adaptive.ts";
 import { local, type LocalOptions } from "../../src/local/local.ts";
 import type { LocalSpace } from "../../src/local/local-tier.ts";
@@ -191,6 +192,17 @@ describe("the options of local()", () => {
     expect(make).toThrow(message);
   });
 
+  test("a weight that no number can hold exactly is too heavy, with and without maxBytes", () => {
+    for (const maxBytes of [undefined, 1_000]) {
+      const store = local<number>({ weigh: (weight) => weight, maxBytes });
+      expect(store.set("b", 5)).toBe(true);
+      for (const weight of [Number.POSITIVE_INFINITY, 1e308, 2 ** 53]) expect(store.set("a", weight)).toBe(false);
+      expect(store.bytes).toBe(5);
+      store.delete("b");
+      expect(store.bytes).toBe(0);
+    }
+  });
+
   test("undefined stands for the default everywhere", () => {
     const store = local({ policy: undefined, maxEntries: undefined, maxBytes: undefined, weigh: undefined, clock: undefined });
     for (let number = 0; number < 10_001; number++) store.set(`k${number}`, number);
@@ -245,6 +257,22 @@ describe("the options of local()", () => {
       expect(store.get("forever")).toBe(1);
     },
   );
+
+  test("time goes on in a turn that does not end also for those who share the tier with entries without end", () => {
+    const tier = local();
+    const space = tier.space<number>();
+    tier.set("forever", 1);
+    const { turn } = runtime;
+    if (turn === undefined) throw new Error("this host has no turns");
+    space.set("k", 1, performance.now() + 250, performance.now());
+    for (const until = performance.now() + 260; performance.now() < until;);
+    let calls = 0;
+    // Each look at what has no end falls on the 64th use, when somebody has to look at the clock.
+    for (; space.ask("k", turn) !== undefined; calls++) {
+      if (calls > 1_000) throw new Error("it does not end");
+      for (let other = 0; other < 63; other++) tier.get("forever");
+    }
+  });
 
   test("reads no clock at construction, nor while nothing can expire", () => {
     let reads = 0;
