@@ -14,8 +14,8 @@ const RAISING: readonly Mutant[] = [
   mutant("there is no epoch", STORIES, "src/generations.ts", "if (this.now === began) return false;", "if (this.now >= began) return false;"),
   mutant("a forgotten epoch leaves no floor", STORIES, "src/generations.ts", "return began < this.floor || names.some(", "return names.some("),
   mutant("epochs are never forgotten", RENEWAL, "src/generations.ts", "if (this.latest.size <= this.most) break;", "if (this.latest.size >= 0) break;"),
-  mutant("the epoch moves once only", STORIES, "src/raise.ts", "  cut();\n  return failed;", "  return failed;"),
-  mutant("an epoch is not looked for in local copies", STORIES, "src/raise.ts", "    core.revision.value++;\n", ""),
+  mutant("the epoch moves once only", STORIES, "src/raise.ts", "  cutOff(core, names);\n  return failed;", "  return failed;"),
+  mutant("an epoch is not looked for in local copies", STORIES, "src/raise.ts", "  revision.value++;\n", ""),
   mutant(
     "a flight that an epoch cut off is joined",
     STORIES,

@@ -107,8 +107,8 @@ const DATA: readonly Mutant[] = [
     "callers share a value that each should own",
     "test/cache/options.test.ts",
     "src/answer.ts",
-    'spec.clone === "structured" ? structuredClone(value) : value',
-    "spec.clone.length < 0 ? structuredClone(value) : value",
+    'if (spec.clone !== "structured") return value;',
+    "if (spec.clone.length > 0) return value;",
   ),
   mutant(
     "a stored value is its caller's own",

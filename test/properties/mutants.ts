@@ -10,6 +10,7 @@ import { mutant } from "./mutant.ts";
 import type { Mutant } from "./mutant.ts";
 import { FRESHNESS } from "./mutants-freshness.ts";
 import { GUARD } from "./mutants-guard.ts";
+import { MENDED } from "./mutants-mended.ts";
 import { ROWS } from "./mutants-rows.ts";
 
 const STORIES = "test/properties/stories.test.ts";
@@ -308,4 +309,16 @@ const REST: readonly Mutant[] = [
 ];
 
 /** All changes that must be noticed. */
-export const MUTANTS: readonly Mutant[] = [...ORDER, ...FENCES, ...REFRESHES, ...STAMPS, ...GENERATIONS, ...FLIGHTS, ...REST, ...FRESHNESS, ...ROWS, ...GUARD];
+export const MUTANTS: readonly Mutant[] = [
+  ...ORDER,
+  ...FENCES,
+  ...REFRESHES,
+  ...STAMPS,
+  ...GENERATIONS,
+  ...FLIGHTS,
+  ...REST,
+  ...FRESHNESS,
+  ...ROWS,
+  ...GUARD,
+  ...MENDED,
+];
