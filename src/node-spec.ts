@@ -1,6 +1,6 @@
 /**
  * The rules of a node as the core reads them: checked once, at definition, with every default filled in. It relies on
- * `duration.ts` and `key.ts`, and trusts no type, because definitions also come from plain JavaScript. Whether a storage
+ * `fields.ts`, `duration.ts` and `key.ts`, and trusts no type, because definitions also come from plain JavaScript. Whether a storage
  * exists, and whether local tiers stand first, is known only where a cache meets the node, so it is not checked here.
  *
  * @module
@@ -8,12 +8,16 @@
 
 import type { Doorkeeper } from "./doorkeeper.ts";
 import { describe, toFiniteMs, toMs, toTimerMs } from "./duration.ts";
+import { isFields, readFields } from "./fields.ts";
+import type { Fields } from "./fields.ts";
 import { readFreshness } from "./freshness.ts";
 import type { FreshnessRules } from "./freshness.ts";
 import { hasControl, isWellFormed } from "./key.ts";
 import type { LoadAllContext, LoadContext, NodeInfo } from "./node-types.ts";
 import { json } from "./serializer/json.ts";
 import type { Serializer } from "./serializer/serializer.ts";
+
+export { readFields } from "./fields.ts";
 
 /** One tier of a node. */
 export interface TierSpec {
@@ -48,23 +52,9 @@ export interface NodeSpec {
 /** A function of a definition, before anything is known of what it takes. */
 export type AnyFunction = (...args: readonly unknown[]) => unknown;
 
-/** The fields of a definition, none of them trusted. */
-export type Fields = Readonly<Record<string, unknown>>;
-
 const STORE_WITHIN_MS = 60_000;
 const HARD_TIMEOUT_MS = 20_000;
 const TIER_FIELDS = ["storage", "ttl"];
-
-/** The fields of a definition whose names are all known. @throws TypeError naming the first that is not. */
-export function readFields(definition: unknown, known: readonly string[], what: string): Fields {
-  if (!isFields(definition)) throw new TypeError(`${what} must be an object, got ${describe(definition)}`);
-  for (const field of Object.keys(definition)) {
-    if (known.includes(field)) continue;
-    const near = nearest(field, known);
-    throw new TypeError(`${what}: unknown option ${describe(field)}${near === undefined ? "" : `, did you mean ${describe(near)}?`}`);
-  }
-  return definition;
-}
 
 /** @throws TypeError if it is not a string of well-formed Unicode that holds something. */
 export function readName(name: unknown): string {
@@ -165,10 +155,6 @@ function readCount(value: unknown, preset: number, option: string): number {
   throw new TypeError(`${option} must be a positive integer, got ${describe(value)}`);
 }
 
-function isFields(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 function isFunction(value: unknown): value is AnyFunction {
   return typeof value === "function";
 }
@@ -179,29 +165,4 @@ function isSerializer(value: unknown): value is Serializer {
 
 function isDoorkeeper(value: unknown): value is Doorkeeper {
   return isFields(value) && (value["guards"] === "local" || value["guards"] === "all") && isFunction(value["admit"]);
-}
-
-/** The known word that a misspelt one most likely meant, if any is near. */
-function nearest(word: string, known: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
-  for (const candidate of known) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
-}
-
-/** Levenshtein's distance, one row at a time. */
-function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= from.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const replace = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
-      next.push(Math.min(replace, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[to.length] ?? 0;
 }
