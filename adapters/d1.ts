@@ -5,7 +5,7 @@
  * @module
  */
 import type { Storage, StorageTraits } from "../src/storage.ts";
-import { optionsOf } from "./sql-options.ts";
+import { checkMethods, optionsOf } from "./options.ts";
 import { sqliteSchema, sqliteStatements } from "./sql-sqlite.ts";
 import { isRow } from "./sql-statements.ts";
 import { sqlStorage } from "./sql-storage.ts";
@@ -52,7 +52,7 @@ const MOST = { keys: 100, entries: 25, bytes: Infinity };
  *
  * @param options.database a D1 binding.
  * @param options.table default `"cacheme"`; made with {@link schema}, in a migration for instance.
- * @throws TypeError if `database` is no D1 binding or `table` no plain name.
+ * @throws TypeError if `database` is no D1 binding or `table` no plain name, or for an option that there is not.
  * @example
  * ```ts
  * import { createCache, local } from "cacheme";
@@ -64,13 +64,8 @@ const MOST = { keys: 100, entries: 25, bytes: Infinity };
  * @see https://developers.cloudflare.com/d1/worker-api/d1-database/
  */
 export function d1(options: D1Options): Storage {
-  const { database, table = DEFAULT_TABLE } = optionsOf(options, "d1");
-  for (const method of ["prepare", "batch"]) {
-    const found: unknown = typeof database === "object" && database !== null ? Reflect.get(database, method) : undefined;
-    if (typeof found !== "function") {
-      throw new TypeError(`database must be a D1 binding, got ${database === null ? "null" : `${typeof database} without ${method}()`}`);
-    }
-  }
+  const { database, table = DEFAULT_TABLE } = optionsOf(options, ["database", "table"], "d1");
+  checkMethods(database, ["prepare", "batch"], "d1: database", "a D1 binding");
   return sqlStorage({
     name: "d1",
     setup: schema(table),
@@ -93,5 +88,5 @@ export function d1(options: D1Options): Storage {
  * @throws TypeError if it is no plain name.
  */
 export function schema(table: string = DEFAULT_TABLE): string {
-  return sqliteSchema(table);
+  return sqliteSchema(table, "d1");
 }

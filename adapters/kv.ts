@@ -7,7 +7,7 @@
 import type { Storage, StorageTraits } from "../src/storage.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
 import { byteRoom, type ByteRoom } from "../src/byte-room.ts";
-import { optionsOf } from "./options.ts";
+import { checkMethods, optionsOf } from "./options.ts";
 
 /** The few methods of a `KVNamespace` that are used. */
 export interface KvNamespace {
@@ -54,7 +54,7 @@ const TRAITS: StorageTraits = {
  * a second for each key and answers more with an error.
  *
  * @param options.namespace a KV binding.
- * @throws TypeError if `namespace` is no KV binding.
+ * @throws TypeError if `namespace` is no KV binding, or for an option that there is not.
  * @example
  * ```ts
  * import { createCache, local } from "cacheme";
@@ -66,12 +66,8 @@ const TRAITS: StorageTraits = {
  * @see https://developers.cloudflare.com/kv/api/
  */
 export function kv(options: KvOptions): Storage {
-  const { namespace } = optionsOf(options, "kv");
-  for (const method of ["get", "put", "delete"]) {
-    const found: unknown = typeof namespace === "object" && namespace !== null ? Reflect.get(namespace, method) : undefined;
-    if (typeof found !== "function")
-      throw new TypeError(`namespace must be a KV binding, got ${namespace === null ? "null" : `${typeof namespace} without ${method}()`}`);
-  }
+  const { namespace } = optionsOf(options, ["namespace"], "kv");
+  checkMethods(namespace, ["get", "put", "delete"], "kv: namespace", "a KV binding");
   return {
     name: "kv",
     traits: TRAITS,

@@ -6,7 +6,7 @@
  */
 import { createClient } from "@libsql/client/http";
 import type { Storage, StorageTraits } from "../src/storage.ts";
-import { optionsOf, textOption, urlOf } from "./sql-options.ts";
+import { bareUrl, checkMethods, optionsOf, textOption } from "./options.ts";
 import { sqliteSchema, sqliteStatements } from "./sql-sqlite.ts";
 import { isRow, type SqlParam } from "./sql-statements.ts";
 import { inTurn, sqlStorage } from "./sql-storage.ts";
@@ -50,7 +50,7 @@ const MAX_BYTES = 4_000_000;
  * @param options.url `libsql://…`, `https://…` or `http://…`; no `ws:`, no `file:`, no token in it.
  * @param options.authToken left out where none is asked for.
  * @param options.table default `"cacheme"`; made with {@link schema}.
- * @throws TypeError naming the option without its value, if one is none.
+ * @throws TypeError naming the option without its value, if one is wrong or there is none of its name.
  * @example
  * ```ts
  * import { createCache, local } from "cacheme";
@@ -63,7 +63,7 @@ const MAX_BYTES = 4_000_000;
  * @see https://docs.turso.tech/sdk/ts/reference
  */
 export function libsql(options: LibsqlOptions): Storage {
-  const { client, url, authToken, table = DEFAULT_TABLE } = optionsOf<LibsqlOptions>(options, "libsql");
+  const { client, url, authToken, table = DEFAULT_TABLE } = optionsOf<LibsqlOptions>(options, ["client", "url", "authToken", "table"], "libsql");
   const clientFor = client === undefined ? ownClient(url, authToken) : givenClient(client);
   return sqlStorage({
     name: "libsql",
@@ -85,7 +85,7 @@ export function libsql(options: LibsqlOptions): Storage {
  * @throws TypeError if it is no plain name.
  */
 export function schema(table: string = DEFAULT_TABLE): string {
-  return sqliteSchema(table);
+  return sqliteSchema(table, "libsql");
 }
 
 type ClientFor = (signal: AbortSignal) => LibsqlClient;
@@ -95,10 +95,8 @@ type ClientFor = (signal: AbortSignal) => LibsqlClient;
  * at once, also those whose request has died.
  */
 function ownClient(url: unknown, authToken: unknown): ClientFor {
-  const text = textOption(url, "url");
-  const { username, password, search, hash } = urlOf(text, "url", ["libsql:", "https:", "http:"]);
-  if (username + password + search + hash !== "") throw new TypeError("url must have no user name, password, query or fragment, got one with some");
-  const token = authToken === undefined ? undefined : textOption(authToken, "authToken");
+  const text = bareUrl(url, "libsql: url", ["libsql:", "https:", "http:"], "like libsql://NAME.turso.io or https://host");
+  const token = authToken === undefined ? undefined : textOption(authToken, "libsql: authToken");
   return (signal) =>
     createClient({
       url: text,
@@ -107,16 +105,10 @@ function ownClient(url: unknown, authToken: unknown): ClientFor {
     });
 }
 
-function givenClient(client: unknown): ClientFor {
-  if (!isClient(client)) {
-    throw new TypeError(`client must be a client of @libsql/client, got ${client === null ? "null" : `${typeof client} without execute()`}`);
-  }
+function givenClient(client: LibsqlClient): ClientFor {
+  checkMethods(client, ["execute"], "libsql: client", "a client of @libsql/client");
   return (signal) => {
     signal.throwIfAborted();
     return client;
   };
-}
-
-function isClient(client: unknown): client is LibsqlClient {
-  return typeof client === "object" && client !== null && typeof Reflect.get(client, "execute") === "function";
 }

@@ -66,7 +66,7 @@ const READ_OPTIONS = { readPreference: "primary", promoteValues: true, promoteLo
  * 401 before the body is read, a body that is too large with 413, and anything else that is not ours with 400; no answer
  * repeats what was sent or what the database said.
  *
- * @throws TypeError if an option is missing or malformed; it never starts without a key.
+ * @throws TypeError if an option is missing, malformed or unknown; it never starts without a key.
  * @example
  * ```ts
  * import { mongoDataApiServer, type MongoServedCollection } from "cacheme/mongo-data-api-server";
@@ -79,7 +79,7 @@ const READ_OPTIONS = { readPreference: "primary", promoteValues: true, promoteLo
  * @see https://www.mongodb.com/docs/atlas/app-services/data-api/
  */
 export function mongoDataApiServer(options: MongoDataApiServerOptions): (request: Request) => Promise<Response> {
-  const { collection, dataSource, maxBodyBytes = DEFAULT_MAX_BODY_BYTES, onError } = checked(optionsOf(options, "mongoDataApiServer"));
+  const { collection, dataSource, maxBodyBytes = DEFAULT_MAX_BODY_BYTES, onError } = checked(options);
   const key = digestOf(options.apiKey);
   const place = { dataSource, database: collection.dbName, collection: collection.collectionName };
 
@@ -127,7 +127,12 @@ export function mongoDataApiServer(options: MongoDataApiServerOptions): (request
 }
 
 function checked(options: MongoDataApiServerOptions): MongoDataApiServerOptions {
-  const { collection, dataSource, apiKey, maxBodyBytes = DEFAULT_MAX_BODY_BYTES } = options;
+  const {
+    collection,
+    dataSource,
+    apiKey,
+    maxBodyBytes = DEFAULT_MAX_BODY_BYTES,
+  } = optionsOf(options, ["collection", "dataSource", "apiKey", "maxBodyBytes", "onError"], "mongoDataApiServer");
   for (const [member, type] of Object.entries({
     find: "function",
     updateOne: "function",
@@ -136,13 +141,15 @@ function checked(options: MongoDataApiServerOptions): MongoDataApiServerOptions 
     collectionName: "string",
   })) {
     const found: unknown = typeof collection === "object" && collection !== null ? Reflect.get(collection, member) : undefined;
-    if (typeof found !== type) throw new TypeError(`collection must be a Collection of mongodb, got ${typeof collection} without ${member}`);
+    if (typeof found !== type)
+      throw new TypeError(`mongoDataApiServer: collection must be a Collection of mongodb, got ${typeof collection} without ${member}`);
   }
-  if (typeof dataSource !== "string" || dataSource === "") throw new TypeError(`dataSource must be a name, got ${JSON.stringify(dataSource)}`);
-  if (typeof apiKey !== "string") throw new TypeError(`apiKey must be text of at least 16 characters, got ${typeof apiKey}`);
-  if (!/^[\x21-\x7e]{16,}$/.test(apiKey)) throw new TypeError(`apiKey must be at least 16 characters without blanks, got other text`);
+  if (typeof dataSource !== "string" || dataSource === "")
+    throw new TypeError(`mongoDataApiServer: dataSource must be a name, got ${JSON.stringify(dataSource)}`);
+  if (typeof apiKey !== "string") throw new TypeError(`mongoDataApiServer: apiKey must be text of at least 16 characters, got ${typeof apiKey}`);
+  if (!/^[\x21-\x7e]{16,}$/.test(apiKey)) throw new TypeError(`mongoDataApiServer: apiKey must be at least 16 characters without blanks, got other text`);
   if (!Number.isSafeInteger(maxBodyBytes) || maxBodyBytes < KIB || maxBodyBytes > 64 * KIB * KIB) {
-    throw new TypeError(`maxBodyBytes must be a whole number from 1024 to 67108864, got ${String(maxBodyBytes)}`);
+    throw new TypeError(`mongoDataApiServer: maxBodyBytes must be a whole number from 1024 to 67108864, got ${String(maxBodyBytes)}`);
   }
   return options;
 }

@@ -30,7 +30,7 @@ import {
 } from "./mongo-document.ts";
 import type { MongoFields, MongoUpdate } from "./mongo-document.ts";
 import { fromEjson, toEjson } from "./mongo-ejson.ts";
-import { optionsOf } from "./options.ts";
+import { bareUrl, optionsOf } from "./options.ts";
 
 /** Options of {@link mongoDataApi}. */
 export interface MongoDataApiOptions {
@@ -72,7 +72,7 @@ const TRAITS: StorageTraits = {
  *
  * @param options.endpoint `https://…` or `http://…`, without user name, password, query or fragment.
  * @param options.apiKey not empty, no blanks; or `headers`.
- * @throws TypeError if an option is missing or malformed, naming it without what is secret.
+ * @throws TypeError if an option is missing, malformed or unknown, naming it without what is secret.
  * @example
  * ```ts
  * import { createCache, local } from "cacheme";
@@ -84,7 +84,8 @@ const TRAITS: StorageTraits = {
  * @see https://www.mongodb.com/docs/atlas/app-services/data-api/
  */
 export function mongoDataApi(options: MongoDataApiOptions): Storage {
-  const base = checkedEndpoint(optionsOf(options, "mongoDataApi").endpoint);
+  const { endpoint } = optionsOf(options, ["endpoint", "apiKey", "headers", "dataSource", "database", "collection"], "mongoDataApi");
+  const base = bareUrl(endpoint, "mongoDataApi: endpoint", ["https:", "http:"], "like https://data.example.com/v1").replace(/\/+$/, "");
   const headers = { ...checkedHeaders(options), "content-type": "application/ejson", accept: "application/ejson" };
   const place = { dataSource: named(options, "dataSource"), database: named(options, "database"), collection: named(options, "collection") };
 
@@ -172,27 +173,19 @@ async function eachOf<T, R>(items: readonly T[], run: (item: T) => Promise<R>): 
   return results;
 }
 
-function checkedEndpoint(endpoint: unknown): string {
-  if (typeof endpoint !== "string" || !/^https?:\/\/[^\s@?#]+$/i.test(endpoint)) {
-    const got = typeof endpoint === "string" ? "other text" : typeof endpoint;
-    throw new TypeError(`endpoint must be an http(s) URL without user name, password, query, fragment or blanks, got ${got}`);
-  }
-  return endpoint.replace(/\/+$/, "");
-}
-
 function checkedHeaders({ apiKey, headers }: MongoDataApiOptions): Readonly<Record<string, string>> {
   if ((apiKey === undefined) === (headers === undefined)) {
-    throw new TypeError(`either apiKey or headers must be given, got ${apiKey === undefined ? "neither" : "both"}`);
+    throw new TypeError(`mongoDataApi: either apiKey or headers must be given, got ${apiKey === undefined ? "neither" : "both"}`);
   }
   if (headers === undefined) {
     if (typeof apiKey === "string" && /^[\x21-\x7e]+$/.test(apiKey)) return { apiKey };
     throw new TypeError(
-      `apiKey must be text without blanks, got ${typeof apiKey !== "string" ? typeof apiKey : apiKey === "" ? "an empty one" : "other text"}`,
+      `mongoDataApi: apiKey must be text without blanks, got ${typeof apiKey !== "string" ? typeof apiKey : apiKey === "" ? "an empty one" : "other text"}`,
     );
   }
   for (const [name, value] of Object.entries(headers)) {
     if (!/^[\w-]+$/.test(name) || typeof value !== "string" || !/^[\x20-\x7e]*$/.test(value)) {
-      throw new TypeError(`headers must be names and ASCII text, got another value for ${JSON.stringify(name)}`);
+      throw new TypeError(`mongoDataApi: headers must be names and ASCII text, got another value for ${JSON.stringify(name)}`);
     }
   }
   return headers;
@@ -201,5 +194,5 @@ function checkedHeaders({ apiKey, headers }: MongoDataApiOptions): Readonly<Reco
 function named(options: MongoDataApiOptions, option: "dataSource" | "database" | "collection"): string {
   const value: unknown = options[option];
   if (typeof value === "string" && value !== "") return value;
-  throw new TypeError(`${option} must be a name, got ${typeof value === "string" ? "an empty one" : typeof value}`);
+  throw new TypeError(`mongoDataApi: ${option} must be a name, got ${typeof value === "string" ? "an empty one" : typeof value}`);
 }

@@ -31,7 +31,7 @@ import {
   writeIfStamp,
 } from "./mongo-document.ts";
 import type { MongoFields, MongoUpdate } from "./mongo-document.ts";
-import { optionsOf } from "./options.ts";
+import { checkMethods, optionsOf } from "./options.ts";
 
 /** The few methods of the driver's `Collection` that are used. */
 export interface MongoCollection {
@@ -85,7 +85,7 @@ const READ_OPTIONS = { readPreference: "primary", promoteValues: true, promoteLo
  * `cache.with`. It needs `nodejs_compat` there, and no polyfills from compatibility date 2026-03-17 on.
  *
  * @param options.collection a `Collection` of `mongodb` 6 or newer.
- * @throws TypeError if `collection` is none.
+ * @throws TypeError if `collection` is none, or for an option that there is not.
  * @example
  * ```ts
  * import { createCache, local } from "cacheme";
@@ -97,12 +97,8 @@ const READ_OPTIONS = { readPreference: "primary", promoteValues: true, promoteLo
  * @see https://www.mongodb.com/docs/drivers/node/current/
  */
 export function mongodb(options: MongodbOptions): Storage {
-  const { collection } = optionsOf(options, "mongodb");
-  for (const method of ["find", "bulkWrite", "deleteMany"]) {
-    const found: unknown = typeof collection === "object" && collection !== null ? Reflect.get(collection, method) : undefined;
-    if (typeof found !== "function")
-      throw new TypeError(`collection must be a Collection of mongodb, got ${collection === null ? "null" : `${typeof collection} without ${method}()`}`);
-  }
+  const { collection } = optionsOf(options, ["collection"], "mongodb");
+  checkMethods(collection, ["find", "bulkWrite", "deleteMany"], "mongodb: collection", "a Collection of mongodb");
 
   /** `batchSize` is one more than there can be, so that the first reply is the last unless it is too large for one. */
   function find(filter: MongoFields, projection: MongoFields, most: number, signal: AbortSignal): Promise<unknown[]> {

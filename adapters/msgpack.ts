@@ -12,6 +12,7 @@
 // @ts-expect-error this build carries no types, and those of the others need Node's.
 import { Packr, RESET_BUFFER_MODE } from "msgpackr/index-no-eval";
 import { CacheError } from "../src/errors.ts";
+import { optionsOf } from "./options.ts";
 import { BUILT_IN_WEIGHT, type Budget, spend, weightOfKey } from "../src/serializer/bounds.ts";
 import { assertPlain, MAX_DEPTH, type PlainFormat } from "../src/serializer/plain.ts";
 import type { Serializer } from "../src/serializer/serializer.ts";
@@ -42,6 +43,8 @@ const SMALL_BUFFER = 1 << 13;
  * value itself or in an array, larger bigints, a key `__proto__`, text with lone surrogates, and text of more than 21 units
  * that begins with U+FEFF, which msgpackr drops.
  *
+ * It takes no options, and throws a TypeError for any.
+ *
  * `encode` throws a CacheError `ERR_SERIALIZE` naming the kind of what cannot be carried, and where; `decode` throws
  * `ERR_ENTRY_CORRUPT` for bytes that `encode` did not make. Neither message holds anything of the value.
  *
@@ -61,7 +64,10 @@ const SMALL_BUFFER = 1 << 13;
  *
  * @see The MessagePack specification, https://github.com/msgpack/msgpack/blob/master/spec.md
  */
-export function msgpack(): Serializer {
+export function msgpack(): Serializer;
+// From plain JavaScript, msgpackr's own options may be given: they would change what isolates can read of each other.
+export function msgpack(options: object = {}): Serializer {
+  optionsOf(options, [], "msgpack");
   const codec: Codec = new Packr({ useRecords: false, variableMapSize: true, useToJSON: false, copyBuffers: true });
   return {
     name: "msgpack",

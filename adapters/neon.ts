@@ -7,7 +7,7 @@
  */
 import { neon as connect } from "@neondatabase/serverless";
 import type { Storage, StorageTraits } from "../src/storage.ts";
-import { optionsOf, textOption, urlOf } from "./sql-options.ts";
+import { checkMethods, optionsOf, urlOf } from "./options.ts";
 import { postgresSchema, postgresStatements } from "./sql-postgres.ts";
 import type { SqlParam, SqlRow } from "./sql-statements.ts";
 import { inTurn, sqlStorage } from "./sql-storage.ts";
@@ -49,7 +49,7 @@ const MAX_BYTES = 7_000_000;
  * @param options.connectionString `postgresql://user:password@host/database`.
  * @param options.client what `neon(connectionString)` answers, in place of it.
  * @param options.table default `"cacheme"`; made with {@link schema}.
- * @throws TypeError naming the option without its value, if one is none.
+ * @throws TypeError naming the option without its value, if one is wrong or there is none of its name.
  * @example
  * ```ts
  * import { createCache, local } from "cacheme";
@@ -61,7 +61,7 @@ const MAX_BYTES = 7_000_000;
  * @see https://neon.com/docs/serverless/serverless-driver
  */
 export function neon(options: NeonOptions): Storage {
-  const { client: given, connectionString, table = DEFAULT_TABLE } = optionsOf<NeonOptions>(options, "neon");
+  const { client: given, connectionString, table = DEFAULT_TABLE } = optionsOf<NeonOptions>(options, ["client", "connectionString", "table"], "neon");
   const client = given === undefined ? ownClient(connectionString) : givenClient(given);
   return sqlStorage({
     name: "neon",
@@ -80,25 +80,20 @@ export function neon(options: NeonOptions): Storage {
  * @throws TypeError if it is no plain name.
  */
 export function schema(table: string = DEFAULT_TABLE): string {
-  return postgresSchema(table);
+  return postgresSchema(table, "neon");
 }
 
 /** Checked beforehand, because what the driver throws shows the connection string. */
 function ownClient(connectionString: unknown): NeonClient {
-  const text = textOption(connectionString, "connectionString");
-  const url = urlOf(text, "connectionString", ["postgres:", "postgresql:"]);
-  if (url.username === "" || url.hostname === "" || url.pathname.length < 2) {
-    throw new TypeError("connectionString must be like postgresql://user:password@host/database, got one that lacks a part");
-  }
-  const client = connect(text, { disableWarningInBrowsers: true });
+  const option = "neon: connectionString";
+  const wanted = "like postgresql://user:password@host/database";
+  const url = urlOf(connectionString, option, ["postgres:", "postgresql:"], wanted);
+  if (url.username === "" || url.hostname === "" || url.pathname.length < 2) throw new TypeError(`${option} must be ${wanted}, got one that lacks a part`);
+  const client = connect(String(connectionString), { disableWarningInBrowsers: true });
   return { query: (query, params, options): Promise<readonly SqlRow[]> => client.query(query, params, options) };
 }
 
-function givenClient(client: unknown): NeonClient {
-  if (isClient(client)) return client;
-  throw new TypeError(`client must be what neon() of @neondatabase/serverless answers, got ${client === null ? "null" : `${typeof client} without query()`}`);
-}
-
-function isClient(client: unknown): client is NeonClient {
-  return (typeof client === "function" || (typeof client === "object" && client !== null)) && typeof Reflect.get(client, "query") === "function";
+function givenClient(client: NeonClient): NeonClient {
+  checkMethods(client, ["query"], "neon: client", "what neon() of @neondatabase/serverless answers");
+  return client;
 }

@@ -7,7 +7,7 @@
 import { Client } from "@planetscale/database";
 import type { Storage, StorageTraits } from "../src/storage.ts";
 import { mysqlSchema, mysqlStatements } from "./sql-mysql.ts";
-import { optionsOf, textOption, urlOf } from "./sql-options.ts";
+import { checkMethods, optionsOf, textOption, urlOf } from "./options.ts";
 import type { SqlAnswer, SqlParam } from "./sql-statements.ts";
 import { inTurn, sqlStorage } from "./sql-storage.ts";
 import { DEFAULT_TABLE } from "./sql-table.ts";
@@ -74,7 +74,7 @@ const MAX_BYTES = 7_000_000;
  * @param options.url `https://user:password@host`; what the driver cannot decode (percent-encoded parts) goes by `host`.
  * @param options.fetch used in place of the platform's.
  * @param options.table default `"cacheme"`; made with {@link schema}.
- * @throws TypeError naming the option without its value, if one is none.
+ * @throws TypeError naming the option without its value, if one is wrong or there is none of its name.
  * @example
  * ```ts
  * import { createCache, local } from "cacheme";
@@ -86,7 +86,7 @@ const MAX_BYTES = 7_000_000;
  * @see https://planetscale.com/docs/vitess/tutorials/planetscale-serverless-driver
  */
 export function planetscale(options: PlanetscaleOptions): Storage {
-  const checked = optionsOf<PlanetscaleOptions>(options, "planetscale");
+  const checked = optionsOf<PlanetscaleOptions>(options, ["client", "url", "host", "username", "password", "fetch", "table"], "planetscale");
   const { table = DEFAULT_TABLE } = checked;
   const clientFor = "client" in checked && checked.client !== undefined ? givenClient(checked.client) : ownClient(checked);
   return sqlStorage({
@@ -109,7 +109,7 @@ export function planetscale(options: PlanetscaleOptions): Storage {
  * @throws TypeError if it is no plain name.
  */
 export function schema(table: string = DEFAULT_TABLE): string {
-  return mysqlSchema(table);
+  return mysqlSchema(table, "planetscale");
 }
 
 /** Columns of bytes come with a character for each byte; the driver's own conversion is several times slower. */
@@ -127,9 +127,9 @@ type ClientFor = (signal: AbortSignal) => PlanetscaleClient;
  * could not tell them apart.
  */
 function ownClient(options: Exclude<PlanetscaleOptions, { client: PlanetscaleClient }>): ClientFor {
-  const place = options.url === undefined ? hostOf(options) : { url: checkedUrl(options.url) };
+  const place = placeOf(options);
   const send = options.fetch;
-  if (send !== undefined && typeof send !== "function") throw new TypeError(`fetch must be a function, got ${typeof send}`);
+  if (send !== undefined && typeof send !== "function") throw new TypeError(`planetscale: fetch must be a function, got ${typeof send}`);
   return (signal) => {
     const client = new Client({
       ...place,
@@ -156,35 +156,36 @@ function withCheck(response: Response): Pick<Response, "ok" | "status" | "status
   return { ok, status, statusText, headers, text };
 }
 
-function hostOf(options: { readonly host?: unknown; readonly username?: unknown; readonly password?: unknown }): {
-  host: string;
-  username: string;
-  password: string;
-} {
-  const host = textOption(options.host, "host");
-  if (/[/@?#]/.test(host)) throw new TypeError("host must be a host name, got a URL or a part of one");
-  return { host, username: textOption(options.username, "username"), password: textOption(options.password, "password") };
+interface Place {
+  readonly url?: unknown;
+  readonly host?: unknown;
+  readonly username?: unknown;
+  readonly password?: unknown;
+}
+
+function placeOf({ url, host, username, password }: Place): { url: string } | { host: string; username: string; password: string } {
+  if (url !== undefined) return { url: checkedUrl(url) };
+  if ([host, username, password].every((part) => part === undefined))
+    throw new TypeError("planetscale: url must be like https://user:password@host, got undefined; host, username and password do as well, or client");
+  const name = textOption(host, "planetscale: host");
+  if (/[/@?#]/.test(name)) throw new TypeError("planetscale: host must be a host name, got a URL or a part of one");
+  return { host: name, username: textOption(username, "planetscale: username"), password: textOption(password, "planetscale: password") };
 }
 
 function checkedUrl(value: unknown): string {
-  const text = textOption(value, "url");
-  const { username, password } = urlOf(text, "url", ["https:", "http:", "mysql:"]);
-  if (username === "" || password === "") throw new TypeError("url must be like https://user:password@host, got one that lacks a part");
+  const option = "planetscale: url";
+  const wanted = "like https://user:password@host";
+  const { username, password } = urlOf(value, option, ["https:", "http:", "mysql:"], wanted);
+  if (username === "" || password === "") throw new TypeError(`${option} must be ${wanted}, got one that lacks a part`);
   if (/%/.test(username + password))
-    throw new TypeError("url must have no encoded characters in user or password, which the driver sends as they are: use host, username and password");
-  return text;
+    throw new TypeError(`${option} must have no encoded characters in user or password, which the driver sends as they are: use host, username and password`);
+  return String(value);
 }
 
-function givenClient(client: unknown): ClientFor {
-  if (!isClient(client)) {
-    throw new TypeError(`client must be a Client of @planetscale/database, got ${client === null ? "null" : `${typeof client} without execute()`}`);
-  }
+function givenClient(client: PlanetscaleClient): ClientFor {
+  checkMethods(client, ["execute"], "planetscale: client", "a Client of @planetscale/database");
   return (signal) => {
     signal.throwIfAborted();
     return client;
   };
-}
-
-function isClient(client: unknown): client is PlanetscaleClient {
-  return typeof client === "object" && client !== null && typeof Reflect.get(client, "execute") === "function";
 }

@@ -35,7 +35,7 @@ export function wireOf(client: unknown, text: boolean): RedisWire {
   if (isNodeRedis(client)) return nodeRedisWire(client);
   if (isBun(client)) return bunWire(client, text);
   const got = typeof client === "object" && client !== null ? "another object" : String(typeof client);
-  throw new TypeError(`client must be a client of ioredis 5, of node-redis 5 or newer, or Bun's, got ${got}`);
+  throw new TypeError(`redis: client must be a client of ioredis 5, of node-redis 5 or newer, or Bun's, got ${got}`);
 }
 
 interface NodeRedis {

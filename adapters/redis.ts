@@ -42,7 +42,7 @@ const MAX_STRING_BYTES = 512 * 1024 * 1024;
  *
  * @param options.client told apart by its methods; see {@link RedisOptions}.
  * @param options.encoding default `"bytes"`.
- * @throws TypeError if `client` is no known client or `encoding` is another value.
+ * @throws TypeError if `client` is no known client, `encoding` is another value, or for an option that there is not.
  * @example
  * ```ts
  * import { Redis } from "ioredis";
@@ -55,9 +55,9 @@ const MAX_STRING_BYTES = 512 * 1024 * 1024;
  * @see https://redis.io/docs/latest/develop/programmability/eval-intro/
  */
 export function redis(options: RedisOptions): Storage {
-  const { client, encoding = "bytes" } = optionsOf(options, "redis");
+  const { client, encoding = "bytes" } = optionsOf(options, ["client", "encoding"], "redis");
   if (encoding !== "bytes" && encoding !== "base64") {
-    throw new TypeError(`encoding must be "bytes" or "base64", got ${JSON.stringify(encoding)}`);
+    throw new TypeError(`redis: encoding must be "bytes" or "base64", got ${JSON.stringify(encoding)}`);
   }
   const codec = encoding === "bytes" ? bytesCodec : textCodec;
   const wire = wireOf(client, encoding === "base64");

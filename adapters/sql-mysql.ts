@@ -19,8 +19,8 @@ const TOKEN_BYTES = 8;
 const MODE = `substr(values(terms), ${TOKEN_BYTES + 1}, 1)`;
 
 /** The table and its index, to be run once. */
-export function mysqlSchema(table: string): string {
-  const { quoted, index } = tableName(table, "`");
+export function mysqlSchema(table: string, owner: string): string {
+  const { quoted, index } = tableName(table, "`", owner);
   return `create table if not exists ${quoted} (
   k varbinary(1500) not null primary key,
   stamp varbinary(8) generated always as (substr(v, 1, 8)) stored,

@@ -22,8 +22,8 @@ const NUMBER = `t.n between 1 and ${GENERATION_LIMIT - 1}`;
  * The table and its index, to be run once. It is unlogged: the server writes less, and empties it after a crash. No promise
  * is broken by that, because the generations are gone with the slots.
  */
-export function postgresSchema(table: string): string {
-  const { quoted, index } = tableName(table, '"');
+export function postgresSchema(table: string, owner: string): string {
+  const { quoted, index } = tableName(table, '"', owner);
   return `create unlogged table if not exists ${quoted} (
   k bytea not null primary key,
   stamp bytea generated always as (substring(v from 1 for 8)) stored,

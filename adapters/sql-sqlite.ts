@@ -21,8 +21,8 @@ const END = `${NOW} + cast(column2 as integer)`;
 const NUMBER = `t.n between 1 and ${GENERATION_LIMIT - 1}`;
 
 /** The table and its index, to be run once. */
-export function sqliteSchema(table: string): string {
-  const { quoted, index } = tableName(table, '"');
+export function sqliteSchema(table: string, owner: string): string {
+  const { quoted, index } = tableName(table, '"', owner);
   const schema = quoted.includes(".") ? quoted.slice(0, quoted.indexOf(".") + 1) : "";
   return `create table if not exists ${quoted} (
   k blob not null primary key,

@@ -18,12 +18,13 @@ export interface TableName {
   readonly index: string;
 }
 
-/** @throws TypeError unless `table` is an identifier or `schema.table`. */
-export function tableName(table: unknown, quote: '"' | "`"): TableName {
+/** @throws TypeError unless `table` is an identifier or `schema.table`. `owner` is the storage's factory. */
+export function tableName(table: unknown, quote: '"' | "`", owner = "sql"): TableName {
   const parts = typeof table === "string" ? table.split(".") : [];
   const last = parts.at(-1);
   if (last === undefined || parts.length > 2 || !parts.every((part) => IDENTIFIER.test(part))) {
-    throw new TypeError(`table must be an identifier or schema.table, got ${typeof table === "string" ? JSON.stringify(table.slice(0, 100)) : typeof table}`);
+    const got = typeof table === "string" ? JSON.stringify(table.slice(0, 100)) : typeof table;
+    throw new TypeError(`${owner}: table must be an identifier or schema.table, got ${got}`);
   }
   return {
     quoted: parts.map((part) => quote + part + quote).join("."),

@@ -9,7 +9,7 @@ import type { Storage, StorageTraits } from "../src/storage.ts";
 import { mysqlSchema, mysqlStatements } from "./sql-mysql.ts";
 import { postgresSchema, postgresStatements } from "./sql-postgres.ts";
 import { sqliteSchema, sqliteStatements } from "./sql-sqlite.ts";
-import { optionsOf } from "./sql-options.ts";
+import { optionsOf } from "./options.ts";
 import { isRow, type SqlAnswer, type SqlParam, type SqlStatements } from "./sql-statements.ts";
 import { inTurn, sqlStorage } from "./sql-storage.ts";
 import { DEFAULT_TABLE } from "./sql-table.ts";
@@ -56,7 +56,7 @@ export interface SqlOptions {
 }
 
 interface Dialect {
-  readonly schema: (table: string) => string;
+  readonly schema: (table: string, owner: string) => string;
   readonly statements: (table: string) => SqlStatements;
   readonly traits: StorageTraits;
   /** Most bytes of slots in one statement. */
@@ -96,7 +96,7 @@ const DIALECTS: Readonly<Record<SqlDialect, Dialect>> = {
 /**
  * A storage on a SQL table. Every call is one statement (two, one after the other, where MySQL makes a generation or prunes).
  *
- * @throws TypeError naming the option, if one is none.
+ * @throws TypeError naming the option, if one is wrong or there is none of its name.
  * @example
  * ```ts
  * import { createCache, local } from "cacheme";
@@ -107,11 +107,11 @@ const DIALECTS: Readonly<Record<SqlDialect, Dialect>> = {
  * ```
  */
 export function sql(options: SqlOptions): Storage {
-  const { dialect, query, table = DEFAULT_TABLE, scope } = optionsOf(options, "sql");
+  const { dialect, query, table = DEFAULT_TABLE, scope } = optionsOf(options, ["dialect", "query", "table", "scope"], "sql");
   const { statements, traits, bytes } = dialectOf(dialect);
-  if (typeof query !== "function") throw new TypeError(`query must be a function, got ${query === null ? "null" : typeof query}`);
+  if (typeof query !== "function") throw new TypeError(`sql: query must be a function, got ${query === null ? "null" : typeof query}`);
   if (scope !== undefined && scope !== "isolate" && scope !== "request") {
-    throw new TypeError(`scope must be "isolate" or "request", got ${JSON.stringify(scope)}`);
+    throw new TypeError(`sql: scope must be "isolate" or "request", got ${JSON.stringify(scope)}`);
   }
   return sqlStorage({
     name: "sql",
@@ -130,12 +130,12 @@ export function sql(options: SqlOptions): Storage {
  * @throws TypeError if `dialect` is none, or `table` no plain name.
  */
 export function schema(dialect: SqlDialect, table: string = DEFAULT_TABLE): string {
-  return dialectOf(dialect).schema(table);
+  return dialectOf(dialect).schema(table, "sql");
 }
 
 function dialectOf(dialect: unknown): Dialect {
   if (dialect === "postgres" || dialect === "mysql" || dialect === "sqlite") return DIALECTS[dialect];
-  throw new TypeError(`dialect must be "postgres", "mysql" or "sqlite", got ${typeof dialect === "string" ? JSON.stringify(dialect) : typeof dialect}`);
+  throw new TypeError(`sql: dialect must be "postgres", "mysql" or "sqlite", got ${typeof dialect === "string" ? JSON.stringify(dialect) : typeof dialect}`);
 }
 
 function answerOf(answer: unknown): SqlAnswer {

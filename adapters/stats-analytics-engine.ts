@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { checkMethods, optionsOf } from "./options.ts";
 import type { NodeDelta, StatsBatch, StatsSink, TierDelta } from "../src/stats-batch.ts";
 
 /** The part of an `AnalyticsEngineDataset` that is used. */
@@ -90,10 +91,8 @@ interface Point {
  * @see https://developers.cloudflare.com/analytics/analytics-engine/limits/
  */
 export function analyticsEngineStats(binding: AnalyticsEngineBinding, options: AnalyticsEngineStatsOptions = {}): StatsSink {
-  const found: unknown = typeof binding === "object" && binding !== null ? Reflect.get(binding, "writeDataPoint") : undefined;
-  if (typeof found !== "function")
-    throw new TypeError(`binding must be an Analytics Engine binding, got ${binding === null ? "null" : `${typeof binding} without writeDataPoint()`}`);
-  const { maxPoints = MAX_POINTS, label = "" } = options;
+  checkMethods(binding, ["writeDataPoint"], "analyticsEngineStats: binding", "an Analytics Engine binding");
+  const { maxPoints = MAX_POINTS, label = "" } = optionsOf(options, ["maxPoints", "label"], "analyticsEngineStats");
   if (!(Number.isInteger(maxPoints) && maxPoints >= 1 && maxPoints <= MAX_POINTS))
     throw new TypeError(`analyticsEngineStats: maxPoints must be a whole number from 1 to ${MAX_POINTS}, got ${maxPoints}`);
   if (typeof label !== "string") throw new TypeError(`analyticsEngineStats: label must be a string, got ${typeof label}`);

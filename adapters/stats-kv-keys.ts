@@ -1,9 +1,10 @@
 /**
- * The keys of statistics in KV, and the few calls that are made there. It relies on nothing.
+ * The keys of statistics in KV, the few calls that are made there, and the checks of what names them.
  *
  * @module
  */
 import { describe } from "../src/duration.ts";
+import { checkMethods } from "./options.ts";
 
 /** The few methods of a `KVNamespace` that are used. */
 export interface StatsKvNamespace {
@@ -30,16 +31,12 @@ export interface Life {
 }
 
 /** @throws TypeError if it is no KV binding. */
-export function checkBinding(binding: unknown): void {
-  for (const method of ["get", "put", "delete", "list"]) {
-    const found: unknown = typeof binding === "object" && binding !== null ? Reflect.get(binding, method) : undefined;
-    if (typeof found !== "function")
-      throw new TypeError(`binding must be a KV binding, got ${binding === null ? "null" : `${typeof binding} without ${method}()`}`);
-  }
+export function checkBinding(binding: unknown, owner: string): void {
+  checkMethods(binding, ["get", "put", "delete", "list"], `${owner}: binding`, "a KV binding");
 }
 
 /** @throws TypeError naming the value. */
-export function prefixOf(prefix: unknown): string {
+export function prefixOf(prefix: unknown, owner: string): string {
   if (prefix === undefined) return "stats";
   if (
     typeof prefix !== "string" ||
@@ -47,16 +44,16 @@ export function prefixOf(prefix: unknown): string {
     Array.from(prefix).some((char) => char < " ") ||
     new TextEncoder().encode(prefix).length > MAX_PREFIX_BYTES
   )
-    throw new TypeError(`prefix must be 1 to ${MAX_PREFIX_BYTES} bytes without control characters, got ${describe(prefix)}`);
+    throw new TypeError(`${owner}: prefix must be 1 to ${MAX_PREFIX_BYTES} bytes without control characters, got ${describe(prefix)}`);
   return prefix;
 }
 
 /** @throws TypeError naming the value. */
-export function lifeOf(seconds: unknown): Life {
+export function lifeOf(seconds: unknown, owner: string): Life {
   if (seconds === null) return {};
   if (seconds === undefined) return { expirationTtl: DEFAULT_LIFE_S };
   if (typeof seconds !== "number" || !Number.isInteger(seconds) || seconds < MIN_LIFE_S)
-    throw new TypeError(`expirationTtl must be null or a whole number of seconds, at least ${MIN_LIFE_S}, got ${describe(seconds)}`);
+    throw new TypeError(`${owner}: expirationTtl must be null or a whole number of seconds, at least ${MIN_LIFE_S}, got ${describe(seconds)}`);
   return { expirationTtl: seconds };
 }
 

@@ -13,6 +13,7 @@ import { createStatsSum } from "../src/stats-batch.ts";
 import type { NodeStats, StatsBatch, StatsSink } from "../src/stats-batch.ts";
 import { compactHours, listHours, readCounted } from "./stats-kv-hours.ts";
 import type { Compacted } from "./stats-kv-hours.ts";
+import { optionsOf } from "./options.ts";
 import { HOUR_MS, checkBinding, hourOf, lifeOf, prefixOf } from "./stats-kv-keys.ts";
 import type { StatsKvNamespace } from "./stats-kv-keys.ts";
 
@@ -45,9 +46,10 @@ export interface KvStatsOptions {
  * @see https://developers.cloudflare.com/kv/api/write-key-value-pairs/
  */
 export function kvStats(binding: StatsKvNamespace, options: KvStatsOptions = {}): StatsSink {
-  checkBinding(binding);
-  const prefix = prefixOf(options.prefix);
-  const life = lifeOf(options.expirationTtl);
+  checkBinding(binding, "kvStats");
+  const given = optionsOf(options, ["prefix", "expirationTtl"], "kvStats");
+  const prefix = prefixOf(given.prefix, "kvStats");
+  const life = lifeOf(given.expirationTtl, "kvStats");
   return {
     name: "stats-kv",
     write: (batch: StatsBatch) => binding.put(`${prefix}:${hourOf(batch.to)}:${batch.isolate}:${batch.sequence}`, JSON.stringify(batch), life),
@@ -87,8 +89,9 @@ export interface KvStats {
  * ```
  */
 export async function readKvStats(binding: StatsKvNamespace, options: ReadKvStatsOptions = {}): Promise<KvStats> {
-  checkBinding(binding);
-  const hours = await listHours(binding, prefixOf(options.prefix), bound(options.from, "from", 0), bound(options.to, "to", Number.MAX_SAFE_INTEGER));
+  checkBinding(binding, "readKvStats");
+  const { prefix, from, to } = optionsOf(options, ["prefix", "from", "to"], "readKvStats");
+  const hours = await listHours(binding, prefixOf(prefix, "readKvStats"), bound(from, "from", 0), bound(to, "to", Number.MAX_SAFE_INTEGER));
   const keys = { batches: hours.flatMap((hour) => hour.batches), sums: hours.flatMap((hour) => hour.sums) };
   const { batches, sums, listed } = await readCounted(binding, keys, Number.POSITIVE_INFINITY);
   const total = createStatsSum();
@@ -113,20 +116,22 @@ export interface CompactKvStatsOptions extends KvStatsOptions {
   readonly now?: number | undefined;
 }
 
+const COMPACT_OPTIONS = ["prefix", "expirationTtl", "limit", "settleMs"] as const;
+
 /**
  * Replaces the batches of each hour by their sum, once the hour has been over for an hour. The first run writes sums, a later one
  * removes what they list; so it may be interrupted anywhere, run twice, or run in two places at once.
  *
- * @throws what the binding throws; running it again is safe.
+ * @throws what the binding throws; running it again is safe. TypeError for wrong options.
  */
 export async function compactKvStats(binding: StatsKvNamespace, options: CompactKvStatsOptions = {}): Promise<Compacted> {
-  checkBinding(binding);
-  const { limit = 500, settleMs = 600_000, now = Date.now() } = options;
+  checkBinding(binding, "compactKvStats");
+  const { limit = 500, settleMs = 600_000, now = Date.now(), prefix, expirationTtl } = optionsOf(options, [...COMPACT_OPTIONS, "now"], "compactKvStats");
   if (!(Number.isInteger(limit) && limit >= 1)) throw new TypeError(`compactKvStats: limit must be a whole number of at least 1, got ${limit}`);
   if (!(settleMs >= 0)) throw new TypeError(`compactKvStats: settleMs must be 0 or more, got ${settleMs}`);
   return compactHours(binding, {
-    prefix: prefixOf(options.prefix),
-    life: lifeOf(options.expirationTtl),
+    prefix: prefixOf(prefix, "compactKvStats"),
+    life: lifeOf(expirationTtl, "compactKvStats"),
     limit,
     settled: now - settleMs,
     now,
@@ -137,6 +142,7 @@ export async function compactKvStats(binding: StatsKvNamespace, options: Compact
 /**
  * The `scheduled` handler of a Worker: compacts the statistics in the binding that `pick` finds.
  *
+ * @throws TypeError for an option that there is not; the values are checked by each run.
  * @example
  * ```ts
  * import { compactOnSchedule } from "cacheme/stats-kv";
@@ -151,7 +157,8 @@ export function compactOnSchedule<Env>(
   pick: (env: Env) => StatsKvNamespace,
   options: Omit<CompactKvStatsOptions, "now"> = {},
 ): (controller: unknown, env: Env) => Promise<void> {
+  const given = optionsOf(options, COMPACT_OPTIONS, "compactOnSchedule");
   return async (_, env) => {
-    await compactKvStats(pick(env), options);
+    await compactKvStats(pick(env), given);
   };
 }

@@ -7,7 +7,7 @@
  */
 import { Redis } from "@upstash/redis/cloudflare";
 import type { Storage, StorageTraits, WriteEntry } from "../src/storage.ts";
-import { optionsOf } from "./options.ts";
+import { bareUrl, checkMethods, optionsOf, textOption } from "./options.ts";
 import { textCodec } from "./redis-codec.ts";
 import { GENERATION_SCRIPT, WRITE_SCRIPT, generationOf, generationsOf, isNoScript, listOf, slotsOf, writeArguments, writtenOf } from "./redis-script.ts";
 import type { RedisScript } from "./redis-script.ts";
@@ -53,7 +53,8 @@ const TRAITS: StorageTraits = {
  *
  * @param options.url `https://…` or `http://…`, without user name, password, query or fragment.
  * @param options.token not empty, no blanks.
- * @throws TypeError if `url` or `token` is none, naming it without its value, or if `client` is none or lacks a setting.
+ * @throws TypeError if `url` or `token` is none, naming it without its value, if `client` is none or lacks a setting, or for an
+ * option that there is not.
  * @example
  * ```ts
  * import { createCache, local } from "cacheme";
@@ -64,7 +65,7 @@ const TRAITS: StorageTraits = {
  * @see https://upstash.com/docs/redis/features/restapi
  */
 export function upstash(options: UpstashOptions): Storage {
-  const { client: given, url, token } = optionsOf<UpstashOptions>(options, "upstash");
+  const { client: given, url, token } = optionsOf<UpstashOptions>(options, ["client", "url", "token"], "upstash");
   const { client, send } = given === undefined ? ownClient(url, token) : givenClient(given);
 
   /** Scripts that have run here. One that has not is sent whole: if the database does not know it, its arguments would travel twice. */
@@ -152,8 +153,8 @@ interface Sender {
 function ownClient(url: unknown, token: unknown): Sender {
   let current: AbortSignal | undefined;
   const client = new Redis({
-    url: checkedUrl(url),
-    token: checkedToken(token),
+    url: bareUrl(url, "upstash: url", ["https:", "http:"], "the REST URL, like https://NAME.upstash.io"),
+    token: textOption(token, "upstash: token"),
     enableAutoPipelining: false,
     automaticDeserialization: false,
     responseEncoding: false,
@@ -172,37 +173,9 @@ function ownClient(url: unknown, token: unknown): Sender {
   };
 }
 
-/** `URL.canParse` is missing where the compatibility date is old; what the constructor throws shows the URL. */
-function parse(url: unknown): URL | undefined {
-  try {
-    return typeof url === "string" ? new URL(url) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function checkedUrl(url: unknown): string {
-  const parsed = parse(url);
-  if (typeof url !== "string" || parsed === undefined)
-    throw new TypeError(`url must be an http(s) URL, got ${typeof url === "string" ? "other text" : typeof url}`);
-  if (parsed.protocol !== "https:" && parsed.protocol !== "http:") throw new TypeError(`url must be an http(s) URL, got one of ${parsed.protocol}`);
-  if (parsed.username + parsed.password + parsed.search + parsed.hash !== "" || /\s/.test(url)) {
-    throw new TypeError("url must have no user name, password, query, fragment or blanks, got one with some");
-  }
-  return url;
-}
-
-function checkedToken(token: unknown): string {
-  if (typeof token === "string" && /^\S+$/.test(token)) return token;
-  const got = typeof token !== "string" ? typeof token : token === "" ? "an empty one" : "one with blanks";
-  throw new TypeError(`token must be text without blanks, got ${got}`);
-}
-
 /** Checks what can be seen of a client's settings: each of these silently changes what a call means. */
 function givenClient(client: UpstashClient): Sender {
-  for (const method of ["mget", "unlink", "eval", "evalsha"]) {
-    if (typeof peek(client, method) !== "function") throw new TypeError(`client must be a Redis of @upstash/redis, got something without ${method}()`);
-  }
+  checkMethods(client, ["mget", "unlink", "eval", "evalsha"], "upstash: client", "a Redis of @upstash/redis");
   const demands: readonly [setting: string, kept: boolean][] = [
     ["enableAutoPipelining: false", peek(client, "enableAutoPipelining") !== true],
     ["automaticDeserialization: false", peek(client, "opts") === undefined || peek(client, "opts", "automaticDeserialization") === false],
@@ -211,7 +184,7 @@ function givenClient(client: UpstashClient): Sender {
     ["retry: { retries: 0 }", [undefined, 0].includes(attemptsOf(client))],
     ["no signal, or a function", typeof peek(client, "client", "options", "signal") !== "object"],
   ];
-  for (const [setting, kept] of demands) if (!kept) throw new TypeError(`client must be made with ${setting}`);
+  for (const [setting, kept] of demands) if (!kept) throw new TypeError(`upstash: client must be made with ${setting}`);
   return {
     client,
     async send(signal, command) {

@@ -12,7 +12,7 @@ test.each([
   ["a binding of another kind", { namespace: { get() {}, put() {} } }],
 ])("kv() refuses %s for a namespace", (_, options) => {
   expect(() => kv(options as unknown as KvOptions)).toThrow(TypeError);
-  expect(() => kv(options as unknown as KvOptions)).toThrow(/namespace must be a KV binding, got/);
+  expect(() => kv(options as unknown as KvOptions)).toThrow(/^kv: namespace must be a KV binding, got/);
 });
 
 describe("kv() on miniflare's KV", () => {

@@ -162,13 +162,13 @@ describe("mongoDataApiServer()", () => {
 
   const served = { dbName: "app", collectionName: "cache", find: () => undefined, updateOne: () => undefined, deleteMany: () => undefined };
   const wrong: readonly [options: object, sentence: string][] = [
-    [{ apiKey: undefined }, "apiKey must be text of at least 16 characters, got undefined"],
-    [{ apiKey: "" }, "apiKey must be at least 16 characters without blanks, got other text"],
-    [{ apiKey: "short-secret" }, "apiKey must be at least 16 characters without blanks, got other text"],
-    [{ collection: undefined }, "collection must be a Collection of mongodb, got undefined without find"],
+    [{ apiKey: undefined }, "mongoDataApiServer: apiKey must be text of at least 16 characters, got undefined"],
+    [{ apiKey: "" }, "mongoDataApiServer: apiKey must be at least 16 characters without blanks, got other text"],
+    [{ apiKey: "short-secret" }, "mongoDataApiServer: apiKey must be at least 16 characters without blanks, got other text"],
+    [{ collection: undefined }, "mongoDataApiServer: collection must be a Collection of mongodb, got undefined without find"],
     [{ collection: { ...served, dbName: undefined } }, "got object without dbName"],
-    [{ dataSource: "" }, 'dataSource must be a name, got ""'],
-    [{ maxBodyBytes: 100 }, "maxBodyBytes must be a whole number from 1024 to 67108864, got 100"],
+    [{ dataSource: "" }, 'mongoDataApiServer: dataSource must be a name, got ""'],
+    [{ maxBodyBytes: 100 }, "mongoDataApiServer: maxBodyBytes must be a whole number from 1024 to 67108864, got 100"],
     [{ maxBodyBytes: Number.NaN }, "got NaN"],
   ];
   for (const [change, sentence] of wrong) {

@@ -28,11 +28,11 @@ describe("redis() refuses", () => {
   const client = { mgetBuffer: nothing, callBuffer: nothing, evalshaBuffer: nothing, evalBuffer: nothing, unlinkBuffer: nothing, pipeline: nothing };
 
   test.each([
-    ["an encoding it does not know", { client, encoding: "hex" }, /encoding must be .* got "hex"/],
-    ["a missing client", {}, /client must be .* got undefined/],
-    ["null", { client: null }, /client must be/],
-    ["another object", { client: { get: () => null } }, /client must be .* got another object/],
-    ["a node-redis of version 4, which has no command options", { client: { mGet() {}, evalSha() {}, sendCommand() {} } }, /client must be/],
+    ["an encoding it does not know", { client, encoding: "hex" }, /^redis: encoding must be .* got "hex"/],
+    ["a missing client", {}, /^redis: client must be .* got undefined/],
+    ["null", { client: null }, /^redis: client must be/],
+    ["another object", { client: { get: () => null } }, /^redis: client must be .* got another object/],
+    ["a node-redis of version 4, which has no command options", { client: { mGet() {}, evalSha() {}, sendCommand() {} } }, /^redis: client must be/],
   ])("%s", (_, options, message) => {
     expect(() => redis(options as unknown as RedisOptions)).toThrow(TypeError);
     expect(() => redis(options as unknown as RedisOptions)).toThrow(message);

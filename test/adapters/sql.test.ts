@@ -37,12 +37,12 @@ describe("options", () => {
   test.each([
     ["nothing", undefined, /sql takes an object of options, got undefined/],
     ["null", null, /sql takes an object of options, got null/],
-    ["no dialect", { query: async () => [] }, /dialect must be "postgres", "mysql" or "sqlite", got undefined/],
+    ["no dialect", { query: async () => [] }, /^sql: dialect must be "postgres", "mysql" or "sqlite", got undefined/],
     ["another dialect", { dialect: "oracle", query: async () => [] }, /got "oracle"/],
     ["a name that every object has", { dialect: "constructor", query: async () => [] }, /got "constructor"/],
-    ["no query", { dialect: "sqlite" }, /query must be a function, got undefined/],
-    ["a client for a query", { dialect: "sqlite", query: {} }, /query must be a function, got object/],
-    ["another scope", { dialect: "sqlite", query: async () => [], scope: "worker" }, /scope must be "isolate" or "request", got "worker"/],
+    ["no query", { dialect: "sqlite" }, /^sql: query must be a function, got undefined/],
+    ["a client for a query", { dialect: "sqlite", query: {} }, /^sql: query must be a function, got object/],
+    ["another scope", { dialect: "sqlite", query: async () => [], scope: "worker" }, /^sql: scope must be "isolate" or "request", got "worker"/],
   ])("sql() refuses %s", (_, options, message) => {
     expect(() => sql(options as unknown as SqlOptions)).toThrow(TypeError);
     expect(() => sql(options as unknown as SqlOptions)).toThrow(message);
@@ -53,7 +53,7 @@ describe("options", () => {
     (table) => {
       const name = table as string;
       for (const dialect of DIALECTS) {
-        expect(() => sql({ dialect, query: async () => [], table: name })).toThrow(/table must be an identifier or schema\.table, got/);
+        expect(() => sql({ dialect, query: async () => [], table: name })).toThrow(/^sql: table must be an identifier or schema\.table, got/);
         expect(() => schema(dialect, name)).toThrow(TypeError);
       }
       for (const other of [d1Schema, libsqlSchema, neonSchema, planetscaleSchema]) expect(() => other(name)).toThrow(TypeError);

@@ -122,8 +122,8 @@ test("a point that throws is written with the next flush, and the others once", 
 });
 
 test.each<[string, unknown, AnalyticsEngineStatsOptions, RegExp]>([
-  ["no binding", undefined, {}, /binding must be an Analytics Engine binding, got undefined without writeDataPoint\(\)/],
-  ["null", null, {}, /binding must be an Analytics Engine binding, got null/],
+  ["no binding", undefined, {}, /^analyticsEngineStats: binding must be an Analytics Engine binding, got undefined without writeDataPoint\(\)/],
+  ["null", null, {}, /^analyticsEngineStats: binding must be an Analytics Engine binding, got null/],
   ["a KV", { get() {} }, {}, /got object without writeDataPoint\(\)/],
   ["more points than the platform takes", dataset(), { maxPoints: 251 }, /maxPoints must be a whole number from 1 to 250, got 251/],
   ["no points", dataset(), { maxPoints: 0 }, /maxPoints must be .*, got 0/],

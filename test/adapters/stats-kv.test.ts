@@ -36,8 +36,8 @@ test.each([
   ["a binding of another kind", { get() {}, put() {}, delete() {} }],
 ])("%s is refused for a binding", async (_, binding) => {
   const wrong = binding as unknown as StatsKvNamespace;
-  expect(() => kvStats(wrong)).toThrow(/binding must be a KV binding, got/);
-  await expect(readKvStats(wrong)).rejects.toThrow(/binding must be a KV binding, got/);
+  expect(() => kvStats(wrong)).toThrow(/^kvStats: binding must be a KV binding, got/);
+  await expect(readKvStats(wrong)).rejects.toThrow(/^readKvStats: binding must be a KV binding, got/);
   await expect(compactKvStats(wrong)).rejects.toThrow(TypeError);
 });
 
@@ -246,11 +246,15 @@ describe("on miniflare's KV", () => {
   });
 
   test.each<[string, () => unknown, RegExp]>([
-    ["an empty prefix", () => kvStats(real, { prefix: "" }), /prefix must be 1 to 256 bytes.*got ""/],
-    ["a prefix with a line break", () => kvStats(real, { prefix: "a\nb" }), /prefix must be/],
-    ["a prefix too long", () => kvStats(real, { prefix: "ä".repeat(129) }), /prefix must be/],
-    ["a life below KV's floor", () => kvStats(real, { expirationTtl: 59 }), /expirationTtl must be null or a whole number of seconds, at least 60, got 59/],
-    ["half a second of life", () => kvStats(real, { expirationTtl: 60.5 }), /expirationTtl must be/],
+    ["an empty prefix", () => kvStats(real, { prefix: "" }), /^kvStats: prefix must be 1 to 256 bytes.*got ""/],
+    ["a prefix with a line break", () => kvStats(real, { prefix: "a\nb" }), /^kvStats: prefix must be/],
+    ["a prefix too long", () => kvStats(real, { prefix: "ä".repeat(129) }), /^kvStats: prefix must be/],
+    [
+      "a life below KV's floor",
+      () => kvStats(real, { expirationTtl: 59 }),
+      /^kvStats: expirationTtl must be null or a whole number of seconds, at least 60, got 59/,
+    ],
+    ["half a second of life", () => kvStats(real, { expirationTtl: 60.5 }), /^kvStats: expirationTtl must be/],
     ["a limit of 0", () => compactKvStats(real, { limit: 0 }), /limit must be a whole number of at least 1, got 0/],
     ["a negative time to settle", () => compactKvStats(real, { settleMs: -1 }), /settleMs must be 0 or more, got -1/],
   ])("%s is refused", async (_, make, message) => {

@@ -159,17 +159,17 @@ describe.skipIf(isLeftOut("ferretdb"))("mongoDataApi() through mongoDataApiServe
 describe("mongoDataApi() without a server", () => {
   const good = { endpoint: "https://data.example.com/v1", apiKey: "a-secret-key", dataSource: "main", database: "app", collection: "cache" };
   const wrong: readonly [change: object, sentence: string][] = [
-    [{ endpoint: "ftp://data.example.com" }, "endpoint must be an http(s) URL without user name, password, query, fragment or blanks, got other text"],
-    [{ endpoint: "https://user:a-secret@data.example.com" }, "endpoint must be an http(s) URL"],
+    [{ endpoint: "ftp://data.example.com" }, "mongoDataApi: endpoint must be like https://data.example.com/v1, got one with ftp:"],
+    [{ endpoint: "https://user:a-secret@data.example.com" }, "mongoDataApi: endpoint must have no user name, password, query or fragment"],
     [{ endpoint: undefined }, "got undefined"],
-    [{ apiKey: "" }, "apiKey must be text without blanks, got an empty one"],
-    [{ apiKey: "a secret" }, "apiKey must be text without blanks, got other text"],
-    [{ apiKey: undefined }, "either apiKey or headers must be given, got neither"],
-    [{ headers: {} }, "either apiKey or headers must be given, got both"],
+    [{ apiKey: "" }, "mongoDataApi: apiKey must be text without blanks, got an empty one"],
+    [{ apiKey: "a secret" }, "mongoDataApi: apiKey must be text without blanks, got other text"],
+    [{ apiKey: undefined }, "mongoDataApi: either apiKey or headers must be given, got neither"],
+    [{ headers: {} }, "mongoDataApi: either apiKey or headers must be given, got both"],
     [{ apiKey: undefined, headers: { authorization: "a\nsecret" } }, 'got another value for "authorization"'],
-    [{ dataSource: "" }, "dataSource must be a name, got an empty one"],
-    [{ database: 7 }, "database must be a name, got number"],
-    [{ collection: undefined }, "collection must be a name, got undefined"],
+    [{ dataSource: "" }, "mongoDataApi: dataSource must be a name, got an empty one"],
+    [{ database: 7 }, "mongoDataApi: database must be a name, got number"],
+    [{ collection: undefined }, "mongoDataApi: collection must be a name, got undefined"],
   ];
   for (const [change, sentence] of wrong) {
     test(`refuses ${JSON.stringify(change)} without a secret in the error`, () => {
