@@ -7,6 +7,7 @@
  * @module
  */
 import { describe } from "./duration.ts";
+import { optionsOf } from "./fields.ts";
 import { hashString, randomSalt, scramble } from "./local/string-hash.ts";
 
 /** Decides whether a value may be stored. */
@@ -159,14 +160,13 @@ function expectedRate(bitsPerKey: number, hashes: number): number {
 }
 
 function checked(options: BloomFilterOptions): { capacity: number; rate: number; guards: "local" | "all" } {
-  if (typeof options !== "object" || options === null) throw new TypeError(`options must be an object with a capacity, got ${describe(options)}`);
-  const { capacity, falsePositiveRate: rate = 0.01, guards = "local" } = options;
+  const { capacity, falsePositiveRate: rate = 0.01, guards = "local" } = optionsOf(options, ["capacity", "falsePositiveRate", "guards"], "bloomFilter");
   if (!(Number.isInteger(capacity) && capacity >= 1 && capacity <= LARGEST_CAPACITY)) {
-    throw new TypeError(`capacity must be a whole number from 1 to ${LARGEST_CAPACITY}, got ${describe(capacity)}`);
+    throw new TypeError(`bloomFilter: capacity must be a whole number from 1 to ${LARGEST_CAPACITY}, got ${describe(capacity)}`);
   }
   if (!(typeof rate === "number" && rate >= MIN_RATE && rate <= MAX_RATE)) {
-    throw new TypeError(`falsePositiveRate must be a number from ${MIN_RATE} to ${MAX_RATE}, got ${describe(rate)}`);
+    throw new TypeError(`bloomFilter: falsePositiveRate must be a number from ${MIN_RATE} to ${MAX_RATE}, got ${describe(rate)}`);
   }
-  if (guards !== "local" && guards !== "all") throw new TypeError(`guards must be "local" or "all", got ${describe(guards)}`);
+  if (guards !== "local" && guards !== "all") throw new TypeError(`bloomFilter: guards must be "local" or "all", got ${describe(guards)}`);
   return { capacity, rate, guards };
 }

@@ -138,8 +138,8 @@ describe("bloomFilter", () => {
   });
 
   test.each<[unknown, RegExp]>([
-    [undefined, /options.*got undefined/],
-    [100, /options.*got 100/],
+    [undefined, /^bloomFilter takes an object of options, got undefined$/],
+    [100, /^bloomFilter takes an object of options, got number$/],
     [{}, /capacity.*got undefined/],
     [{ capacity: 0 }, /capacity.*got 0/],
     [{ capacity: 1.5 }, /capacity.*got 1\.5/],

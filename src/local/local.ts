@@ -10,6 +10,7 @@ import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
 import type { Duration } from "../duration.ts";
 import { describe, toMs } from "../duration.ts";
+import { optionsOf } from "../fields.ts";
 import type { LocalTier } from "./local-tier.ts";
 import { lru } from "./lru.ts";
 import type { EvictionPolicy } from "./policy.ts";
@@ -85,15 +86,15 @@ export interface LocalStorage<Value = unknown> extends LocalTier {
  * ```
  */
 export function local<Value = unknown>(options: LocalOptions<Value> = {}): LocalStorage<Value> {
-  if (typeof options !== "object" || options === null) throw new TypeError(`options must be an object, got ${describe(options)}`);
-  const { maxEntries = DEFAULT_MAX_ENTRIES, maxBytes, clock } = options;
+  const { maxEntries = DEFAULT_MAX_ENTRIES, maxBytes, clock } = optionsOf(options, ["policy", "maxEntries", "maxBytes", "weigh", "clock"], "local");
   const policy = policyOf(options.policy);
   checkWhole("maxEntries", maxEntries, LARGEST_MAX_ENTRIES);
   if (maxBytes !== undefined) checkWhole("maxBytes", maxBytes, Number.MAX_SAFE_INTEGER);
-  if (options.weigh !== undefined && typeof options.weigh !== "function") throw new TypeError(`weigh must be a function, got ${describe(options.weigh)}`);
-  if (maxBytes !== undefined && options.weigh === undefined) throw new TypeError(`maxBytes needs weigh, got maxBytes ${maxBytes} alone`);
+  if (options.weigh !== undefined && typeof options.weigh !== "function")
+    throw new TypeError(`local: weigh must be a function, got ${describe(options.weigh)}`);
+  if (maxBytes !== undefined && options.weigh === undefined) throw new TypeError(`local: maxBytes needs weigh, got maxBytes ${maxBytes} alone`);
   if (clock !== undefined && (typeof clock !== "object" || clock === null))
-    throw new TypeError(`clock must be an object with a monotonic function, got ${describe(clock)}`);
+    throw new TypeError(`local: clock must be an object with a monotonic function, got ${describe(clock)}`);
   // What a tier holds is for its owner to say; nodes that share it store values of other types, which `weigh` has to expect.
   const weigh = options.weigh as ((value: unknown, key: string) => number) | undefined;
   return new Tier<Value>(new Slots({ maxEntries, maxBytes: maxBytes ?? Number.MAX_SAFE_INTEGER, weigh }, policy), clock);
@@ -147,10 +148,11 @@ class Tier<Value> implements LocalStorage<Value> {
 function policyOf(policy: LocalOptions["policy"] = "w-tinylfu"): EvictionPolicy {
   if (policy === "w-tinylfu" || policy === "lru") return POLICIES[policy];
   if (typeof policy === "object" && policy !== null && typeof policy.create === "function") return policy;
-  throw new TypeError(`policy must be "w-tinylfu", "lru" or a policy object, got ${describe(policy)}`);
+  const hint = typeof policy === "function" ? ", did you mean adaptive()?" : "";
+  throw new TypeError(`local: policy must be "w-tinylfu", "lru" or a policy object, got ${describe(policy)}${hint}`);
 }
 
 function checkWhole(option: string, value: number, most: number): void {
   if (Number.isInteger(value) && value >= 1 && value <= most) return;
-  throw new TypeError(`${option} must be a whole number from 1 to ${most}, got ${describe(value)}`);
+  throw new TypeError(`local: ${option} must be a whole number from 1 to ${most}, got ${describe(value)}`);
 }

@@ -10,6 +10,7 @@
 
 import { describe } from "../duration.ts";
 import { CacheError } from "../errors.ts";
+import { optionsOf } from "../fields.ts";
 import type { Serializer } from "./serializer.ts";
 
 /** Options of {@link compressed}. */
@@ -59,7 +60,7 @@ const nextTurn: typeof setTimeout = setTimeout;
  * @see RFC 1952 (gzip) and the Compression Standard of WHATWG.
  */
 export function compressed(serializer: Serializer, options: CompressedOptions = {}): Serializer {
-  const { minBytes = 2_048, maxBytes = 16 * 1_024 * 1_024 } = options;
+  const { minBytes = 2_048, maxBytes = 16 * 1_024 * 1_024 } = optionsOf(options, ["minBytes", "maxBytes"], "compressed");
   checkCount("minBytes", minBytes, 0);
   checkCount("maxBytes", maxBytes, 1);
   if (typeof serializer?.encode !== "function" || typeof serializer.decode !== "function") {
