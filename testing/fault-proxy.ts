@@ -5,6 +5,8 @@
  *
  * @module
  */
+import { describe } from "../src/duration.ts";
+import { optionsOf } from "../src/fields.ts";
 import { createFaultPlan, fieldOf, isSpan } from "./fault-plan.ts";
 import { createRandom } from "./random.ts";
 
@@ -96,6 +98,7 @@ function isFault(value: unknown): value is ProxyFault {
 }
 
 const HOST = "127.0.0.1";
+const LAST_PORT = 65_535;
 const PIECES = 8;
 
 /**
@@ -104,7 +107,7 @@ const PIECES = 8;
  * It does not promise to tell requests apart where a client sends several at once without waiting: those meet one fault.
  *
  * @param options see {@link FaultProxyOptions}.
- * @throws whatever `listen` fails with. Its methods throw a TypeError for faults that there are not.
+ * @throws TypeError naming the option and the value, and whatever `listen` fails with. Its methods throw a TypeError for faults that there are not.
  * @example
  * ```ts
  * import net from "node:net";
@@ -119,7 +122,13 @@ const PIECES = 8;
  * await proxy.stop();
  * ```
  */
-export async function faultProxy<Socket extends ProxySocket>({ net, port, host = HOST }: FaultProxyOptions<Socket>): Promise<FaultProxy> {
+export async function faultProxy<Socket extends ProxySocket>(options: FaultProxyOptions<Socket>): Promise<FaultProxy> {
+  const { net, port, host = HOST } = optionsOf(options, ["net", "port", "host"], "faultProxy");
+  if (typeof net?.createServer !== "function" || typeof net.connect !== "function")
+    throw new TypeError(`faultProxy: net must be what node:net exports, got ${describe(net)}`);
+  if (!(Number.isInteger(port) && port >= 1 && port <= LAST_PORT))
+    throw new TypeError(`faultProxy: port must be a whole number from 1 to ${LAST_PORT}, got ${describe(port)}`);
+  if (typeof host !== "string") throw new TypeError(`faultProxy: host must be a string, got ${describe(host)}`);
   const plan = createFaultPlan<ProxyFault, never>({ owner: "faultProxy", isFault }, 1);
   const noise = createRandom(2);
   const counts = { connections: 0, requests: 0, faults: 0 };

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { describe } from "../src/duration.ts";
+import { optionsOf } from "../src/fields.ts";
 import { createFaultPlan, fieldOf, isSpan, type Rates } from "./fault-plan.ts";
 import { createRandom } from "./random.ts";
 
@@ -102,7 +104,7 @@ const PAGE = "<!doctype html><title>One moment</title><p>Checking your browser.<
  *
  * @param send the `fetch` behind. Default: the host's.
  * @param options see {@link FaultyFetchOptions}.
- * @throws TypeError for rates that are not from 0 to 1 or add up to more than 1, and, as its methods do, for faults that there are
+ * @throws TypeError for an option that there is not, for rates that are not from 0 to 1 or add up to more than 1, and, as its methods do, for faults that there are
  * not.
  * @example
  * ```ts
@@ -117,7 +119,13 @@ const PAGE = "<!doctype html><title>One moment</title><p>Checking your browser.<
  * ```
  */
 export function faultyFetch(send: (input: Request, init?: RequestInit) => Promise<Response> = fetch, options: FaultyFetchOptions = {}): FaultyFetch {
-  const { seed = 1, rates, dripMs = 100, clock = { setTimeout: (run: () => void, ms: number) => setTimeout(run, ms) } } = options;
+  if (typeof send !== "function") throw new TypeError(`faultyFetch: send must be a function, got ${describe(send)}`);
+  const {
+    seed = 1,
+    rates,
+    dripMs = 100,
+    clock = { setTimeout: (run: () => void, ms: number) => setTimeout(run, ms) },
+  } = optionsOf(options, ["seed", "rates", "dripMs", "clock"], "faultyFetch");
   const noise = createRandom(seed + 1);
   const plan = createFaultPlan<FetchFault, FetchFaultName>({ owner: "faultyFetch", isFault }, seed, rates);
   let waiting: Swapper | undefined;

@@ -6,6 +6,7 @@
  * @module
  */
 import { describe } from "../src/duration.ts";
+import { optionsOf } from "../src/fields.ts";
 import type { ReadResult, Slot, Storage } from "../src/storage.ts";
 import { createFaultPlan, fieldOf, isSpan, type FaultPlan, type Rates } from "./fault-plan.ts";
 import { createRandom } from "./random.ts";
@@ -106,7 +107,7 @@ const FAILED = "the storage failed on purpose";
  *
  * @param storage the storage behind, which is not changed.
  * @param options see {@link FaultyStorageOptions}.
- * @throws TypeError for rates that are not from 0 to 1 or add up to more than 1, and, as its methods do, for faults and calls that
+ * @throws TypeError for an option that there is not, for rates that are not from 0 to 1 or add up to more than 1, and, as its methods do, for faults and calls that
  * there are not.
  * @example
  * ```ts
@@ -122,7 +123,12 @@ const FAILED = "the storage failed on purpose";
  * ```
  */
 export function faultyStorage(storage: Storage, options: FaultyStorageOptions = {}): FaultyStorage {
-  const { seed = 1, rates = {}, clock = { setTimeout: (run: () => void, ms: number) => setTimeout(run, ms) } } = options;
+  if (typeof fieldOf(storage, "read") !== "function") throw new TypeError(`faultyStorage: storage must be a storage with read(), got ${describe(storage)}`);
+  const {
+    seed = 1,
+    rates = {},
+    clock = { setTimeout: (run: () => void, ms: number) => setTimeout(run, ms) },
+  } = optionsOf(options, ["seed", "rates", "clock"], "faultyStorage");
   const noise = createRandom(seed);
   const plans = new Map<string, FaultPlan<StorageFault>>();
   for (const [index, operation] of OPERATIONS.entries()) {

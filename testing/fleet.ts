@@ -9,6 +9,7 @@
 import type { Clock } from "../src/clock.ts";
 import { describe } from "../src/duration.ts";
 import type { CacheEvent } from "../src/events.ts";
+import { optionsOf } from "../src/fields.ts";
 import { local } from "../src/index.ts";
 import type { Cache, GuardOptions } from "../src/types.ts";
 import { createCell, type Cell, type FleetStorage } from "./isolate.ts";
@@ -126,12 +127,21 @@ const LUCK = 1_000;
  * ```
  */
 export function createFleet(options: FleetOptions): Fleet {
-  const { isolates: count, seed, skewMs = 0, faults = 0, guard = { breaker: false }, prefix } = options;
+  const {
+    isolates: count,
+    seed,
+    skewMs = 0,
+    faults = 0,
+    guard = { breaker: false },
+    prefix,
+    storages: make = defaultStorages,
+  } = optionsOf(options, ["isolates", "seed", "storages", "skewMs", "faults", "guard", "prefix"], "createFleet");
   if (!(Number.isSafeInteger(count) && count >= 1 && count <= MOST_ISOLATES))
     throw new TypeError(`createFleet: isolates must be a whole number from 1 to ${MOST_ISOLATES}, got ${describe(count)}`);
   if (!Number.isFinite(seed)) throw new TypeError(`createFleet: seed must be a finite number, got ${describe(seed)}`);
   if (!Number.isFinite(skewMs)) throw new TypeError(`createFleet: skewMs must be a finite number, got ${describe(skewMs)}`);
   if (!(faults >= 0 && faults <= 1)) throw new TypeError(`createFleet: faults must be from 0 to 1, got ${describe(faults)}`);
+  if (typeof make !== "function") throw new TypeError(`createFleet: storages must be a function, got ${describe(make)}`);
 
   const choices = chance(createRandom(seed));
   const story: string[] = [];
@@ -143,7 +153,6 @@ export function createFleet(options: FleetOptions): Fleet {
     isDead: (owner) => owner !== "source" && owner.dead,
     failureOf: () => new Error("the network failed"),
   });
-  const make = options.storages ?? ((clock) => ({ local: () => local(), shared: memoryStorage({ name: "shared", clock }) }));
   const storages = make({ now });
   let drains: { readonly cell: Cell; readonly run: () => void }[] = [];
   const start = (id: number): Cell =>
@@ -287,6 +296,10 @@ export function createFleet(options: FleetOptions): Fleet {
       mail.messages = [];
     },
   };
+}
+
+function defaultStorages(clock: { now(): number }): Readonly<Record<string, FleetStorage>> {
+  return { local: () => local(), shared: memoryStorage({ name: "shared", clock }) };
 }
 
 interface Running {

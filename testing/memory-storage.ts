@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { optionsOf } from "../src/fields.ts";
 import { STAMP_BYTES, type ReadResult, type Slot, type Storage, type StorageTraits, type WriteEntry } from "../src/storage.ts";
 
 /** What a {@link memoryStorage} holds under one key. */
@@ -52,7 +53,7 @@ export interface MemoryStorage extends Storage {
  * shorter lives. It does not promise fairness, persistence or a limit of size.
  *
  * @param options see {@link MemoryStorageOptions}.
- * @throws nothing itself. A method rejects with a `RangeError` for a call beyond `maxBatch`, `maxKeyBytes` or
+ * @throws TypeError for an option that there is not. A method rejects with a `RangeError` for a call beyond `maxBatch`, `maxKeyBytes` or
  * `maxValueBytes` and for a key written twice in one batch, with the signal's reason if that is aborted already.
  * @example
  * ```ts
@@ -65,8 +66,8 @@ export interface MemoryStorage extends Storage {
  * ```
  */
 export function memoryStorage(options: MemoryStorageOptions = {}): MemoryStorage {
-  const clock = options.clock ?? { now: () => Date.now() };
-  const traits: StorageTraits = { conditional: true, consistency: "strong", ...options.traits };
+  const { name = "memory", clock = { now: () => Date.now() }, traits: own } = optionsOf(options, ["name", "clock", "traits"], "memoryStorage");
+  const traits: StorageTraits = { conditional: true, consistency: "strong", ...own };
   const calls: MemoryCalls = { read: 0, write: 0, remove: 0, raise: 0, ensure: 0, prune: 0 };
   const slots = new Map<string, MemorySlot>();
   const generations = new Map<string, number>();
@@ -95,7 +96,7 @@ export function memoryStorage(options: MemoryStorageOptions = {}): MemoryStorage
   }
 
   return {
-    name: options.name ?? "memory",
+    name,
     traits,
     calls,
     slots,
