@@ -192,13 +192,16 @@ export interface NodeDefinition<Params, Value, StorageName extends string = Regi
   /** The node's part of the key. A string is used as it is, a tuple is joined injectively. Annotate its parameter. */
   readonly key: (params: Params) => string | KeyTuple;
   /** Gets one value from the source. Optional for a node that is only memoized. */
-  readonly load?: ((params: NoInfer<Params>, context: LoadContext<Env, Known>) => MaybePromise<Value & NoInfer<Known>>) | undefined;
+  readonly load?: ((params: NoInfer<Params>, context: LoadContext<Env, Known>) => MaybePromise<Value & NoInfer<Known>> | Excused<Value>) | undefined;
   /**
    * Gets many values in one call, aligned with its input; an `Error` at a position is the failure of that key alone.
    * A node whose values are errors cannot use it.
    */
   readonly loadAll?:
-    | ((params: readonly NoInfer<Params>[], context: LoadAllContext<Env, Known>) => MaybePromise<readonly ((Value & NoInfer<Known>) | Error)[]>)
+    | ((
+        params: readonly NoInfer<Params>[],
+        context: LoadAllContext<Env, Known>,
+      ) => MaybePromise<readonly ((Value & NoInfer<Known>) | Error)[]> | ExcusedAll<Value>)
     | undefined;
   /** Most keys in one call of `loadAll`, at least 1. Default: 100. */
   readonly maxLoadBatch?: number | undefined;
@@ -253,3 +256,12 @@ export interface DynamicDefinition<StorageName extends string = RegisteredStorag
   readonly serializer?: Serializer | undefined;
   readonly doorkeeper?: Doorkeeper | undefined;
 }
+
+/**
+ * What else `load` may give where its value was not inferred, which is so whenever anything in the definition is wrong: the true
+ * error stands alone then, and no false one beside it. Never, where all is well.
+ */
+type Excused<Value> = [Value] extends [UnknownValue] ? ([UnknownValue] extends [Value] ? unknown : never) : never;
+
+/** The same for `loadAll`. */
+type ExcusedAll<Value> = [Value] extends [UnknownValue] ? ([UnknownValue] extends [Value] ? MaybePromise<readonly unknown[]> : never) : never;

@@ -53,4 +53,12 @@ describe.each(COMPILERS)("under %s", (compiler) => {
     expect(new Set(places).size).toBe(6);
     expect(places.filter((place) => !place.startsWith("test/types/wrong/wrong.ts:"))).toEqual([]);
   });
+
+  test("one mistake in a definition is one error, whatever it does to what is inferred", async () => {
+    const { code, output } = await check(compiler, "single/tsconfig.json");
+    expect(code).toBe(1);
+    expect(output).not.toContain("cacheme: give the node");
+    const lines = Array.from(output.matchAll(/^\S+single\.ts\((\d+),\d+\): error/gm), ([, line]) => Number(line));
+    expect(lines).toEqual(Array.from({ length: 9 }, (_, index) => index + 11));
+  });
 });

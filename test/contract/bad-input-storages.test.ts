@@ -109,7 +109,12 @@ const served = { dbName: "app", collectionName: "cache", find: anything, updateO
 /** What is refused, as a factory, its arguments, and what the message has to say. */
 const REFUSED: readonly (readonly [string, Factory, readonly unknown[], RegExp])[] = [
   // A binding that is not there, as where its name in wrangler.toml is another one.
-  ["kv() without its binding", kv, [{ namespace: undefined }], /^kv: namespace must be a KV binding, got undefined/],
+  [
+    "kv() without its binding",
+    kv,
+    [{ namespace: undefined }],
+    /^storage "far" could not be made: TypeError: kv: namespace must be a KV binding, got undefined/,
+  ],
   ["kv() with a secret in place of its binding", kv, [{ namespace: token }], /^kv: namespace must be a KV binding, got string/],
   ["kv() with a D1 binding", kv, [{ namespace: binding }], /^kv: namespace must be a KV binding, got object without get/],
   ["kv() with no options", kv, [], /^kv takes an object of options, got undefined/],
@@ -282,7 +287,9 @@ test("a binding that is missing when its storage is made at first use is told to
     ],
   });
   for (let call = 0; call < 2; call++)
-    expect(refusalIn(await failure(cache.get(Item(SECRET.key))))).toMatch(/^kv: namespace must be a KV binding, got undefined/);
+    expect(refusalIn(await failure(cache.get(Item(SECRET.key))))).toMatch(
+      /^storage "far" could not be made: TypeError: kv: namespace must be a KV binding, got undefined/,
+    );
   expect([Item.loads.length, inFlight()]).toEqual([0, 0]);
 });
 
