@@ -33,8 +33,8 @@ export class KnownGenerations {
   private readonly host: Remembering;
   private readonly known = new Map<string, Known>();
   private forgot = false;
-  /** Whether an entry was made that knows less than this may learn. */
-  private guessed = false;
+  /** Names that an entry was made under without their being known. */
+  private readonly guessed = new Set<string>();
   private order = 0;
 
   constructor(host: Remembering) {
@@ -55,7 +55,7 @@ export class KnownGenerations {
       const own = known.get(generation);
       if (own && number <= own.number && sentAt <= own.learnedAt) continue;
       // A name that is new here is of entries that are being made, or not trusted since it was forgotten, or that could not be asked about.
-      if (own ? own.number !== number : this.guessed) host.revision.value++;
+      if (own ? own.number !== number : this.guessed.delete(generation)) host.revision.value++;
       // In a full table the oldest goes first, and what is learned again is not old.
       if (known.size >= host.mostKnown) known.delete(generation);
       known.set(generation, { number, learnedAt: this.moment() });
@@ -73,11 +73,21 @@ export class KnownGenerations {
    * number that stands only until the name is read.
    */
   remembered(names: readonly string[]): readonly number[] {
+    const { guessed, known, host } = this;
     return names.map((generation) => {
-      const own = this.known.get(generation)?.number;
-      if (own === undefined) this.guessed = true;
-      return own ?? UNREAD;
+      const own = known.get(generation)?.number;
+      if (own !== undefined) return own;
+      if (guessed.size >= host.mostKnown) this.forgetGuesses();
+      guessed.add(generation);
+      return UNREAD;
     });
+  }
+
+  /** Entries made under them are not trusted any more. */
+  private forgetGuesses(): void {
+    this.guessed.clear();
+    this.forgot = true;
+    this.host.revision.value++;
   }
 
   /** Whether generations captured earlier are, as far as this isolate knows, the ones that stand. */

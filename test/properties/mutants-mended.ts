@@ -31,7 +31,7 @@ export const MENDED: readonly Mutant[] = [
     "what is read of a name for the first time changes nothing",
     GENERATIONS,
     "src/known-generations.ts",
-    "if (own ? own.number !== number : this.guessed) host.revision.value++;",
+    "if (own ? own.number !== number : this.guessed.delete(generation)) host.revision.value++;",
     "if (own && own.number !== number) host.revision.value++;",
   ),
   mutant(
