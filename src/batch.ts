@@ -1,7 +1,7 @@
 /**
  * Lanes: jobs for one storage that fall into the same drain travel in one call. Where requests own their I/O a drain is a
- * few microtasks, and no queue ever holds jobs of two requests; six calls at most are open for one request. Elsewhere a drain
- * is one turn of the event loop, six calls at most are open for the storage, and later jobs wait and merge; reads go before
+ * few microtasks, and no queue ever holds jobs of two requests; six calls at most are open for one call of the API. Elsewhere a
+ * drain is one turn of the event loop, six calls at most are open for the storage, and later jobs wait and merge; reads go before
  * writes, of which a storage may have many in front of it. It knows nothing of keys, stamps or policy.
  *
  * @module
@@ -166,7 +166,7 @@ function takeFrom(kind: Kind): Call | undefined {
   return undefined;
 }
 
-/** What one request has at a storage: its open calls, and queues that wait for room. It dies with the request. */
+/** What one call of the API has at a storage: its open calls, and queues that wait for room. It dies with the request. */
 interface Party {
   open: number;
   readonly takes: (() => Call | undefined)[];
@@ -180,7 +180,8 @@ interface Asked {
 
 /**
  * Lanes for hosts where a call belongs to the request that made it: a drain holds its own jobs, and its own request sends them.
- * Jobs beyond six open calls wait in a queue of their request and merge.
+ * Jobs beyond six open calls wait in a queue of the API's call that asked for them and merge. (A view would be the wider party,
+ * but may be of many requests.)
  *
  * Invariant: every job sets an alarm, and the first to go off sends the drain from its own job on. A request that is killed
  * between asking and sending takes its alarms along; whoever then finds the drain it left behind sends its own jobs, and

@@ -25,8 +25,9 @@ export class CacheError extends Error {
   override readonly name: string = "CacheError";
   readonly code: CacheErrorCode;
 
-  constructor(code: CacheErrorCode, message: string) {
-    super(message);
+  /** @param cause the error of ours behind it, whose message holds no more than this one's may. */
+  constructor(code: CacheErrorCode, message: string, cause?: CacheError) {
+    super(message, cause && { cause });
     this.code = code;
     Object.defineProperty(this, BRAND, { value: true });
   }

@@ -13,6 +13,7 @@ import type { Core } from "./core.ts";
 import { generationsOf } from "./generations.ts";
 import type { RemoteStorage } from "./remote-storage.ts";
 import { writeError } from "./replace.ts";
+import type { Failed } from "./replace.ts";
 import { checkView } from "./storages.ts";
 import { createToken, isNamed, parseToken } from "./token.ts";
 import type { Named } from "./token.ts";
@@ -54,14 +55,17 @@ export function isNamedBy(named: Named, binding: Binding, { key, params }: Refer
  * Raises generations in storages, one after another, each awaited: first those that stand furthest right, for the same reason
  * as in `invalidate`. All are tried.
  *
- * @returns the names of the storages that failed.
+ * @returns the storages that failed, by name.
  */
-async function raiseIn({ core, scope }: Caller, storages: readonly RemoteStorage[], names: readonly string[]): Promise<ReadonlySet<string>> {
-  const failed = new Set<string>();
+async function raiseIn({ core, scope }: Caller, storages: readonly RemoteStorage[], names: readonly string[]): Promise<Failed> {
+  const failed: Failed = new Map();
   cutOff(core, names);
   for (const storage of storages) {
     if (!storage.conditional) core.reportWeakKept(storage.name);
-    else if (!(await storage.raise(names, scope))) failed.add(storage.name);
+    else {
+      const error = await storage.raise(names, scope);
+      if (error) failed.set(storage.name, error);
+    }
   }
   cutOff(core, names);
   return failed;

@@ -79,8 +79,8 @@ export interface RemoteStorage {
   remove(job: RemoveJob): void;
   /** Removes at most `limit` expired slots, where the storage has to be told; takes as long as it takes. */
   prune(limit: number, view: object): Promise<number>;
-  /** Raises generations; `false` if that failed, which has been reported. */
-  raise(names: readonly string[], view: object): Promise<boolean>;
+  /** Raises generations; gives why that failed, if it did, which has been reported. */
+  raise(names: readonly string[], view: object): Promise<CacheError | undefined>;
   /** Whether generations captured earlier are, as far as this isolate knows, the ones that stand. */
   stands(names: readonly string[], numbers: readonly number[]): boolean;
   /** What stands in for generations that could not be read, see {@link KnownGenerations.remembered}. */
@@ -270,10 +270,9 @@ export function createRemoteStorage(host: RemoteHost, name: string, storage: Sto
     async raise(names, view) {
       try {
         await guard.call({ operation: "raise", secrets: names, run: (signal) => instanceFor(view).raise(names, signal), check: () => undefined });
-        return true;
+        return undefined;
       } catch (error) {
-        guard.report("raise", error);
-        return false;
+        return guard.report("raise", error);
       }
     },
     stands: (names, numbers) => known.stands(names, numbers),

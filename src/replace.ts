@@ -14,7 +14,7 @@ import type { Capture } from "./capture.ts";
 import type { ByteRoom } from "./byte-room.ts";
 import { protect } from "./clone.ts";
 import { fullKeyOf } from "./binding.ts";
-import type { Binding, Chain, Mark } from "./binding.ts";
+import type { Binding, Chain, Mark, RemotePart } from "./binding.ts";
 import { CacheError } from "./errors.ts";
 import { Operation } from "./flight.ts";
 import type { Call } from "./flight.ts";
@@ -36,11 +36,19 @@ function dropLocal({ binding, key }: Target): void {
   for (const { space } of binding.chain.locals) space.delete(key);
 }
 
-export function writeError(operation: string, tiers: ReadonlySet<string>): CacheError {
-  return new CacheError(
-    "ERR_STORAGE_WRITE",
-    `${operation}: ${[...tiers].map((name) => `storage ${JSON.stringify(name)}`).join(" and ")} failed; the other tiers were served, and calling again is safe`,
-  );
+/** The tiers that failed, and why, where that is known. */
+export type Failed = Map<string, CacheError | undefined>;
+
+export function writeError(operation: string, tiers: Failed): CacheError {
+  const names = Array.from(tiers.keys(), (name) => `storage ${JSON.stringify(name)}`).join(" and ");
+  const cause = [...tiers.values()].find((error) => error !== undefined);
+  return new CacheError("ERR_STORAGE_WRITE", `${operation}: ${names} failed; the other tiers were served, and calling again is safe`, cause);
+}
+
+/** Clears a key in a tier, and notes it if that fails. */
+async function clearOr(failed: Failed, part: RemotePart, target: Target): Promise<void> {
+  const error = await clear(part, target);
+  if (error) failed.set(part.name, error);
 }
 
 /** Clears keys in every tier. All tiers are tried; rejects naming those that failed. */
@@ -52,14 +60,14 @@ export async function invalidate(targets: readonly Target[]): Promise<void> {
     }
   };
   cut();
-  const failed = new Set<string>();
+  const failed: Failed = new Map();
   const chains = targets.map((target) => [...target.binding.chain.remotes].reverse());
   const depth = chains.reduce((most, chain) => Math.max(most, chain.length), 0);
   for (let step = 0; step < depth; step++) {
     await Promise.all(
       targets.map(async (target, index) => {
         const part = chains[index]?.[step];
-        if (part && !(await clear(part, target))) failed.add(part.name);
+        if (part) await clearOr(failed, part, target);
       }),
     );
   }
@@ -120,12 +128,12 @@ export function abandonReplacing({ binding, key }: Target, { mark }: Beginning):
 }
 
 /** Writes right to left, then locally. Answers the tiers that failed. */
-export async function finishReplacing(target: Target, begun: Beginning, { found, payload, ttlMs }: Replacement): Promise<ReadonlySet<string>> {
+export async function finishReplacing(target: Target, begun: Beginning, { found, payload, ttlMs }: Replacement): Promise<Failed> {
   const { binding, key } = target;
   const { core, spec } = binding;
   const { chain, captures } = begun;
   const fullKey = fullKeyOf(binding, key);
-  const failed = new Set<string>();
+  const failed: Failed = new Map();
   const lasts = ttlMs > 0 && begun.groups !== undefined;
   let refused = false;
   for (const part of [...chain.remotes].reverse()) {
@@ -141,12 +149,12 @@ export async function finishReplacing(target: Target, begun: Beginning, { found,
       core.emitter.emit({ type: "not-stored", node: spec.name, key: keyDigest(key), reason: "size", storage: part.name });
       return undefined;
     };
-    if (!seen) failed.add(part.name);
+    if (!seen) failed.set(part.name, undefined);
     const written = await write(part, short, target.view, make);
-    if (written === "failed") failed.add(part.name);
+    if (written instanceof CacheError) failed.set(part.name, written);
     if (written !== "refused") continue;
     refused ||= !tooLarge && lasts && seen !== undefined;
-    if (!(await clear(part, target))) failed.add(part.name);
+    await clearOr(failed, part, target);
   }
   const mine = !begun.mark.fenced;
   core.fence(binding, key);

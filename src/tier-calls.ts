@@ -11,6 +11,7 @@ import type { Binding, RemotePart } from "./binding.ts";
 import { MARGIN_MS } from "./entry.ts";
 import { encodeTombstone, isTombstone } from "./envelope.ts";
 import { storedKey } from "./key.ts";
+import type { CacheError } from "./errors.ts";
 import { countFailure } from "./settle.ts";
 import type { WriteJob } from "./remote-storage.ts";
 import { stampOf } from "./stamp.ts";
@@ -60,8 +61,8 @@ function forsake(binding: Binding, key: string): void {
   binding.flights.get(key)?.distrust();
 }
 
-/** How a write ended. */
-export type Written = "stored" | "refused" | "failed";
+/** How a write ended; an error if it failed. */
+export type Written = "stored" | "refused" | CacheError;
 
 /** Writes one slot; `make` is asked at the moment of sending, as {@link WriteJob.prepare}, and may decline. */
 export function write(part: RemotePart, short: string, view: Scope, make: WriteJob["prepare"]): Promise<Written> {
@@ -82,28 +83,33 @@ export function write(part: RemotePart, short: string, view: Scope, make: WriteJ
       },
       failed(error) {
         countFailure(part, error);
-        resolve("failed");
+        resolve(error);
       },
     });
   });
 }
 
-/** Clears a key in one tier: a tombstone where writes are conditional, so that older loads elsewhere are refused; else a removal. */
-export async function clear(part: RemotePart, { binding, key, view }: Target): Promise<boolean> {
+/**
+ * Clears a key in one tier: a tombstone where writes are conditional, so that older loads elsewhere are refused; else a removal.
+ *
+ * @returns why it failed, if it did.
+ */
+export async function clear(part: RemotePart, { binding, key, view }: Target): Promise<CacheError | undefined> {
   const fullKey = fullKeyOf(binding, key);
   const short = await storedKey(fullKey, part.storage.maxKeyBytes);
   if (part.storage.conditional) {
     const ttlMs = binding.spec.storeWithinMs + MARGIN_MS;
-    return (await write(part, short, view, () => ({ key: short, bytes: encodeTombstone(binding.owner, fullKey), ttlMs }))) === "stored";
+    const written = await write(part, short, view, () => ({ key: short, bytes: encodeTombstone(binding.owner, fullKey), ttlMs }));
+    return typeof written === "string" ? undefined : written;
   }
   return new Promise((resolve) => {
     part.storage.remove({
       view,
       storedKey: short,
-      removed: () => resolve(true),
+      removed: () => resolve(undefined),
       failed(error) {
         countFailure(part, error);
-        resolve(false);
+        resolve(error);
       },
     });
   });

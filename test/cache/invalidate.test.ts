@@ -7,7 +7,7 @@ import { defineNode } from "../../src/node.ts";
 import type { Storage } from "../../src/storage.ts";
 import { fakeClock } from "../support/fake-clock.ts";
 import { counted, failure, freshName, isSettled, rig } from "../support/rig.ts";
-import { puppet, weakPuppet } from "../support/storages.ts";
+import { BROKEN, puppet, weakPuppet } from "../support/storages.ts";
 
 const CHAIN = [
   { storage: "local", ttl: "30s" },
@@ -155,6 +155,7 @@ describe("invalidate", () => {
     expect(isCacheError(error, "ERR_STORAGE_WRITE")).toBe(true);
     expect(String(error)).toContain('"far"');
     expect(String(error)).not.toContain('"middle"');
+    expect(error).toMatchObject({ cause: { code: "ERR_STORAGE_WRITE", message: expect.stringContaining(BROKEN) } });
     expect(middle.calls.write).toBe(2);
     expect(cache.peek(Item("a"))).toBe(undefined);
     far.fault("write", undefined);

@@ -60,8 +60,8 @@ const RAISING: readonly Mutant[] = [
     "tiers are raised in parallel",
     STORIES,
     "src/raise.ts",
-    "else if (!(await storage.raise(names, scope))) failed.add(storage.name);",
-    "else void storage.raise(names, scope);",
+    "      const error = await storage.raise(names, scope);\n      if (error) failed.set(storage.name, error);",
+    "      void storage.raise(names, scope);",
   ),
   mutant(
     "a tag is forgotten in the read of a flight",

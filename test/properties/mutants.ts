@@ -28,8 +28,8 @@ const ORDER: readonly Mutant[] = [
       },
       {
         file: "src/replace.ts",
-        find: "if (part && !(await clear(part, target))) failed.add(part.name);\n      }),\n    );\n  }",
-        replace: "if (part && !(await clear(part, target))) failed.add(part.name);\n      }),\n    );\n  }\n  await Promise.all(all.flat());",
+        find: "if (part) await clearOr(failed, part, target);\n      }),\n    );\n  }",
+        replace: "if (part) await clearOr(failed, part, target);\n      }),\n    );\n  }\n  await Promise.all(all.flat());",
       },
     ],
   },
@@ -104,7 +104,7 @@ const STAMPS: readonly Mutant[] = [
     "a refused set or refresh leaves the slot",
     STORIES,
     "src/replace.ts",
-    "    refused ||= !tooLarge && lasts && seen !== undefined;\n    if (!(await clear(part, target))) failed.add(part.name);\n",
+    "    refused ||= !tooLarge && lasts && seen !== undefined;\n    await clearOr(failed, part, target);\n",
     "    refused ||= !tooLarge && lasts && seen !== undefined;\n",
   ),
   mutant(
