@@ -7,6 +7,7 @@
 import type { Storage, StorageTraits } from "../src/storage.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
 import { byteRoom, type ByteRoom } from "../src/byte-room.ts";
+import { READ_AT_ONCE, readKv } from "./kv-read.ts";
 import { checkMethods, optionsOf } from "./options.ts";
 
 /** The few methods of a `KVNamespace` that are used. */
@@ -31,12 +32,12 @@ const AT_ONCE = 6;
 const TRAITS: StorageTraits = {
   conditional: false,
   consistency: "eventual",
-  maxBatch: 100,
+  maxBatch: READ_AT_ONCE,
   maxKeyBytes: 512,
   // 25 MiB of text, four characters for three bytes.
   maxValueBytes: 25 * 1024 * 1024 * 0.75,
   minTtlMs: MIN_TTL_MS,
-  roundTrips: "read: 1 for each 100 keys; write and remove: 1 for each key, 6 at once",
+  roundTrips: "read: 1 for each 100 keys, more above 25 MB; write and remove: 1 for each key, 6 at once",
 };
 
 /**
@@ -49,6 +50,9 @@ const TRAITS: StorageTraits = {
  *
  * Invariant: a slot lives at least 60 s, because KV knows no shorter life; a shorter ttl is kept by the entry itself.
  * Invariant: values are base64, because KV reads many keys at once as text only.
+ *
+ * KV answers at most 25 MB in one call and refuses more. A batch of large values is then read in halves, which is no failure;
+ * a call that is refused tells nothing, so each such read costs one or a few calls more than it has parts.
  *
  * A key that cannot be written or removed harms no other: all are tried, then the first error is thrown. KV takes one write
  * a second for each key and answers more with an error.
@@ -73,7 +77,7 @@ export function kv(options: KvOptions): Storage {
     traits: TRAITS,
     async read(keys, generations, signal) {
       signal.throwIfAborted();
-      const values = keys.length === 0 ? new Map<string, string | null>() : await namespace.get([...keys], "text");
+      const values = keys.length === 0 ? new Map<string, string | null>() : await readKv(namespace, keys, signal);
       const room = byteRoom(keys.length);
       return { slots: keys.map((key) => slotOf(values.get(key), room)), generations: generations.map(() => undefined) };
     },

@@ -33,7 +33,7 @@ const TRAITS: StorageTraits = {
   maxKeyBytes: 8 * 1024,
   // The server refuses a value of 5 MB and more.
   maxValueBytes: 4_000_000,
-  roundTrips: "1; a batch to write above 4 MB goes out in parts",
+  roundTrips: "1; a batch to write above 4 MB, or to read above 10 MB, goes out in parts",
 };
 
 const MAX_BYTES = 4_000_000;
@@ -43,6 +43,9 @@ const MAX_BYTES = 4_000_000;
  *
  * It is strong against a primary. An embedded replica, or an address that is answered by a replica, does not know of an
  * `invalidate` yet.
+ *
+ * A server answers a request with at most 10 MB if it is not told otherwise, and refuses more. A batch of large values is then
+ * read in halves, one after the other, which is no failure.
  *
  * With `url` a call that runs out of its time budget ends its request. With `client` such a call only stops waiting; on
  * Workers, a client that all requests share queues behind calls of requests that are gone, so prefer `url` there.
@@ -71,6 +74,7 @@ export function libsql(options: LibsqlOptions): Storage {
     traits: TRAITS,
     statements: sqliteStatements(table),
     most: { keys: Infinity, entries: Infinity, bytes: MAX_BYTES },
+    isTooLarge,
     run: inTurn(async ({ text, params }, signal) => {
       const { rows } = await clientFor(signal).execute({ sql: text, args: [...params] });
       return rows.filter(isRow);
@@ -86,6 +90,11 @@ export function libsql(options: LibsqlOptions): Storage {
  */
 export function schema(table: string = DEFAULT_TABLE): string {
   return sqliteSchema(table, "libsql");
+}
+
+/** The answer is larger than the server's `--max-response-size`, or than what it has left for all answers under way. */
+function isTooLarge(error: unknown): boolean {
+  return error instanceof Error && Reflect.get(error, "code") === "RESPONSE_TOO_LARGE";
 }
 
 type ClientFor = (signal: AbortSignal) => LibsqlClient;

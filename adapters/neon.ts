@@ -35,7 +35,7 @@ const TRAITS: StorageTraits = {
   // An index entry has room for 2,704 bytes.
   maxKeyBytes: 2_000,
   maxValueBytes: 7_000_000,
-  roundTrips: "1; a batch to write above 7 MB goes out in parts",
+  roundTrips: "1; a batch to write above 7 MB, or to read above 64 MB, goes out in parts",
 };
 
 /** A request may have 10 MB; what lies above this is left for base64 and keys. */
@@ -45,6 +45,9 @@ const MAX_BYTES = 7_000_000;
  * A storage on a Neon database: every call is one HTTP request with one statement in it. A call that runs out of its time
  * budget ends its request; the driver has no retries. Give it the address of the primary: a read replica does not know of
  * an `invalidate` yet.
+ *
+ * Neon answers a request with at most 64 MB and refuses more. A batch of large values is then read in halves, one after the
+ * other, which is no failure.
  *
  * @param options.connectionString `postgresql://user:password@host/database`.
  * @param options.client what `neon(connectionString)` answers, in place of it.
@@ -69,6 +72,7 @@ export function neon(options: NeonOptions): Storage {
     traits: TRAITS,
     statements: postgresStatements(table, "base64"),
     most: { keys: Infinity, entries: Infinity, bytes: MAX_BYTES },
+    isTooLarge,
     run: inTurn(({ text, params }, signal) => client.query(text, [...params], { arrayMode: false, fullResults: false, fetchOptions: { signal } })),
   });
 }
@@ -81,6 +85,11 @@ export function neon(options: NeonOptions): Storage {
  */
 export function schema(table: string = DEFAULT_TABLE): string {
   return postgresSchema(table, "neon");
+}
+
+/** As the proxy says it: `response is too large (max is 67108864 bytes)`; the driver may put a status before it. */
+function isTooLarge(error: unknown): boolean {
+  return error instanceof Error && /\bresponse is too large \(max is \d+ bytes\)/.test(error.message);
 }
 
 /** Checked beforehand, because what the driver throws shows the connection string. */

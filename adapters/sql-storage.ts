@@ -5,6 +5,7 @@
  * @module
  */
 import type { Storage, StorageTraits, WriteEntry } from "../src/storage.ts";
+import { inHalves } from "./halves.ts";
 import { addByKey, generationOf, keysBytes, slotsOf } from "./sql-statements.ts";
 import type { SqlAnswer, SqlRow, SqlStatement, SqlStatements } from "./sql-statements.ts";
 
@@ -21,6 +22,8 @@ export interface SqlParts {
   readonly run: SqlRun;
   /** What one statement takes at most. Default: no limit. */
   readonly most?: Most | undefined;
+  /** Whether an error says that the answer to a read would be too large; its keys are then read in halves. Default: never. */
+  readonly isTooLarge?: ((error: unknown) => boolean) | undefined;
 }
 
 /** Limits of one statement: keys, slots to write, and bytes of these slots. */
@@ -31,6 +34,10 @@ export interface Most {
 }
 
 const NO_LIMIT: Most = { keys: Infinity, entries: Infinity, bytes: Infinity };
+
+function never(): boolean {
+  return false;
+}
 
 /** Runs statements one after the other. */
 export function inTurn(run: (statement: SqlStatement, signal: AbortSignal) => Promise<SqlAnswer>): SqlRun {
@@ -45,7 +52,7 @@ export function inTurn(run: (statement: SqlStatement, signal: AbortSignal) => Pr
 }
 
 /** Makes a storage. */
-export function sqlStorage({ name, setup, traits, statements, run, most = NO_LIMIT }: SqlParts): Storage {
+export function sqlStorage({ name, setup, traits, statements, run, most = NO_LIMIT, isTooLarge = never }: SqlParts): Storage {
   function runAll(list: readonly SqlStatement[], signal: AbortSignal): Promise<readonly SqlAnswer[]> | readonly [] {
     return list.length === 0 ? [] : run(list, signal);
   }
@@ -64,7 +71,8 @@ export function sqlStorage({ name, setup, traits, statements, run, most = NO_LIM
     async read(keys, generations, signal) {
       // A read takes no locks: neither order nor a key that comes twice matters.
       const all = generations.length === 0 ? keys : [...keys, ...generations];
-      const rows = rowsOf(await runAll(forKeys(all, statements.read), signal));
+      const answers = await inHalves(all, (some) => runAll(forKeys(some, statements.read), signal), isTooLarge);
+      const rows = rowsOf(answers.flat());
       return {
         slots: slotsOf(keys, rows),
         generations: generations.map((key) => generationOf(rows.get(key))),

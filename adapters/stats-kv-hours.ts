@@ -5,7 +5,8 @@
  */
 import { createStatsSum, parseCounted } from "../src/stats-batch.ts";
 import type { NodeDelta } from "../src/stats-batch.ts";
-import { AT_ONCE, digestOf, HOUR_MS, parseKey, READ_AT_ONCE } from "./stats-kv-keys.ts";
+import { READ_AT_ONCE, readKv } from "./kv-read.ts";
+import { AT_ONCE, digestOf, HOUR_MS, parseKey } from "./stats-kv-keys.ts";
 import type { Life, StatsKvNamespace } from "./stats-kv-keys.ts";
 
 /** A key, and the name of the batch in it. */
@@ -86,8 +87,10 @@ async function readAll<Value>(binding: StatsKvNamespace, keys: readonly Key[], v
   const found: Value[] = [];
   for (let start = 0; start < keys.length; start += READ_AT_ONCE) {
     const some = keys.slice(start, start + READ_AT_ONCE);
-    const names = some.map(({ key }) => key);
-    const texts = await binding.get(names, "text");
+    const texts = await readKv(
+      binding,
+      some.map(({ key }) => key),
+    );
     for (const key of some) {
       const value = valueOf(key, texts.get(key.key) ?? "");
       if (value !== undefined) found.push(value);

@@ -17,8 +17,6 @@ export interface StatsKvNamespace {
 export const HOUR_MS = 3_600_000;
 /** A request may have six connections open; more only wait. */
 export const AT_ONCE = 6;
-/** KV's own limit of a call that reads many keys. */
-export const READ_AT_ONCE = 100;
 
 const DEFAULT_LIFE_S = 90 * 24 * 3600;
 const MIN_LIFE_S = 60;

@@ -75,7 +75,8 @@ export interface KvStats {
 }
 
 /**
- * Adds up what all isolates wrote. Costs one `list` for each 1,000 keys and one `get` for each 100.
+ * Adds up what all isolates wrote. Costs one `list` for each 1,000 keys and one `get` for each 100; what is above 25 MB of
+ * these is read in halves.
  *
  * Values that are no statistics are passed over.
  *

@@ -7,6 +7,7 @@
  */
 import { Redis } from "@upstash/redis/cloudflare";
 import type { Storage, StorageTraits, WriteEntry } from "../src/storage.ts";
+import { inHalves } from "./halves.ts";
 import { bareUrl, checkMethods, optionsOf, textOption } from "./options.ts";
 import { textCodec } from "./redis-codec.ts";
 import { GENERATION_SCRIPT, WRITE_SCRIPT, generationOf, generationsOf, isNoScript, listOf, slotsOf, writeArguments, writtenOf } from "./redis-script.ts";
@@ -83,6 +84,9 @@ export function upstash(options: UpstashOptions): Storage {
     known.add(script);
     return reply;
   }
+  async function readSome(keys: readonly string[], signal: AbortSignal): Promise<readonly unknown[]> {
+    return listOf(await send(signal, () => client.mget([...keys])), keys.length);
+  }
   async function generate(mode: "raise" | "ensure", names: readonly string[], signal: AbortSignal): Promise<readonly number[]> {
     if (names.length === 0) return [];
     return generationsOf(await run(GENERATION_SCRIPT, [...names], [mode], signal), names.length);
@@ -93,8 +97,8 @@ export function upstash(options: UpstashOptions): Storage {
     traits: TRAITS,
     async read(keys, generations, signal) {
       const all = [...keys, ...generations];
-      const reply = all.length === 0 ? [] : await send(signal, () => client.mget(all));
-      const items = listOf(reply, all.length);
+      const parts = all.length === 0 ? [] : await inHalves(all, (some) => readSome(some, signal), isTooLarge);
+      const items = parts.flat();
       return {
         slots: slotsOf(items.slice(0, keys.length), textCodec),
         generations: items.slice(keys.length).map(generationOf),
@@ -115,6 +119,11 @@ export function upstash(options: UpstashOptions): Storage {
     },
     ensure: (generations, signal) => generate("ensure", generations, signal),
   };
+}
+
+/** Upstash has one limit for a command and its answer. The command, which the driver quotes behind the message, begins with a bracket. */
+function isTooLarge(error: unknown): boolean {
+  return error instanceof Error && /^[^["]*\bmax request size exceeded\b/.test(error.message);
 }
 
 function keyOf(entry: WriteEntry): string {

@@ -8,7 +8,7 @@ import { upstash, type UpstashClient, type UpstashOptions } from "../../adapters
 import type { Storage } from "../../src/storage.ts";
 import { isLeftOut, listen } from "../servers/process.ts";
 import { startRedis, type RedisServer } from "../servers/redis.ts";
-import { startUpstashBridge, type BridgeFault, type UpstashBridge } from "../servers/upstash-bridge.ts";
+import { startUpstashBridge, type BridgeFault, type BridgeRequest, type UpstashBridge } from "../servers/upstash-bridge.ts";
 
 const signal = new AbortController().signal;
 const url = "https://example.upstash.io";
@@ -189,6 +189,23 @@ describe.skipIf(isLeftOut("redis"))("upstash() on the wire", () => {
     expect(bridge.requests.length).toBe(1);
     await expect(storage.ensure?.(["\u0001a", "\u0001b"], signal)).rejects.toThrow();
     expect(bridge.requests.length).toBe(2);
+  });
+
+  test("reads in halves what the database refuses as too large, and a single key of that kind is an error", async () => {
+    const entries = Array.from({ length: 10 }, (_, index) => ({ ...entryOf(), bytes: Uint8Array.of(index) }));
+    await storage.write(entries, signal);
+    const generations = await storage.ensure?.(["\u0001large"], signal);
+    const most = (count: number) => (request: BridgeRequest) =>
+      (request.commands[0]?.length ?? 0) - 1 > count ? { status: 400, body: '{"error":"ERR max request size exceeded"}' } : undefined;
+    bridge.requests.length = 0;
+    bridge.fault = most(3);
+    const keys = entries.map(({ key }) => key);
+    const read = await storage.read(keys, ["\u0001large"], signal);
+    expect(read.slots.map((slot) => slot?.bytes)).toEqual(entries.map(({ bytes }) => bytes));
+    expect(read.generations).toEqual(generations);
+    expect(bridge.requests.map(({ commands }) => (commands[0]?.length ?? 0) - 1)).toEqual([11, 6, 3, 3, 5, 3, 2]);
+    bridge.fault = most(0);
+    await expect(storage.read(keys, [], signal)).rejects.toThrow(/max request size exceeded/);
   });
 
   test("does not say a write was done when the answer was lost", async () => {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { neon, schema } from "../../adapters/neon.ts";
 import { sql } from "../../adapters/sql.ts";
 import type { Storage } from "../../src/storage.ts";
+import type { GateRequest } from "../servers/http-gate.ts";
 import { startNeonBridge, type NeonBridge } from "../servers/neon-bridge.ts";
 import { poolPg, type PgPool } from "../servers/pg.ts";
 import { startPostgres, type PostgresServer } from "../servers/postgres.ts";
@@ -55,6 +56,24 @@ describe.skipIf(isLeftOut("postgres"))("neon(), by a simulator of its protocol o
   runContract("by a client with settings of its own", ["plantForeign"], () => ({ storage: storages.given, unique: randomUUID(), pass, plantText }));
   runSqlChecks("neon()", () => ({ storage: storages.own, broken: storages.broken, trips: () => bridge.requests.length, rows }));
   runHttpChecks("neon()", () => ({ storage: storages.own, gate: bridge }));
+
+  test("what the service refuses to answer at once is read in halves, and a single key of that kind is an error", async () => {
+    const keys = Array.from({ length: 8 }, () => randomUUID());
+    await storages.own.write(
+      keys.map((key, index) => ({ key, bytes: Uint8Array.of(index), ttlMs: 60_000 })),
+      signal,
+    );
+    const refusal = { status: 507, body: '{"message":"response is too large (max is 67108864 bytes)"}' };
+    const most = (count: number) => (request: GateRequest) => ((request.body.match(/\$\d+/g)?.length ?? 0) > count ? refusal : undefined);
+    bridge.requests.length = 0;
+    bridge.fault = most(3);
+    const { slots } = await storages.own.read(keys, [], signal);
+    expect(slots.map((slot) => slot?.bytes[0])).toEqual(keys.map((_, index) => index));
+    expect(bridge.requests.length).toBe(7);
+    bridge.fault = most(0);
+    await expect(storages.own.read(keys, [], signal)).rejects.toThrow(/too large/);
+    bridge.fault = () => undefined;
+  });
 
   test("shares a table with sql() over a socket: slots, stamps and generations", async () => {
     const { own, socket } = storages;

@@ -22,15 +22,7 @@ export function sqldProgram(): string {
 
 /** Starts one with an empty database and waits until it answers. */
 export async function startSqld(): Promise<SqldServer> {
-  const server = await startProcess(sqldProgram(), (port, directory) => [
-    "--no-welcome",
-    "--db-path",
-    directory,
-    "--http-listen-addr",
-    `127.0.0.1:${port}`,
-    "--max-response-size",
-    "100MB",
-  ]);
+  const server = await startProcess(sqldProgram(), (port, directory) => ["--no-welcome", "--db-path", directory, "--http-listen-addr", `127.0.0.1:${port}`]);
   const url = `http://127.0.0.1:${server.port}`;
   for (let attempt = 0; attempt < 3_000; attempt += 1) {
     const health = await fetch(`${url}/health`).catch(() => undefined);
