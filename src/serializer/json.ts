@@ -11,12 +11,12 @@ import { MAX_WEIGHT } from "./bounds.ts";
 import { assertPlain, type PlainFormat } from "./plain.ts";
 import type { Serializer } from "./serializer.ts";
 
-const FORMAT: PlainFormat = { name: "json()", carries: () => false, carriesProtoKey: true };
+const FORMAT: PlainFormat = { name: "json()", carries: () => false, carriesProtoKey: true, callsToJson: true };
 
 /**
  * Makes a serializer that writes UTF-8 JSON and refuses what JSON does not give back equal.
  *
- * Refused are Date, Map, Set, bigint, NaN, the infinities, -0, class instances, functions, symbols, cycles, more than 1,000
+ * Refused are Date, Map, Set, objects and arrays with a method toJSON, bigint, NaN, the infinities, -0, class instances, functions, symbols, cycles, more than 1,000
  * levels or half a million objects and arrays (2^19), and undefined as the value itself or in an array (holes count as undefined). A property whose value is undefined
  * is dropped. An object without a prototype comes back with the ordinary one; an object that stands in two places comes back
  * as two. Properties with symbols for keys, non-enumerable ones, and those of an array besides its elements are not data.

@@ -20,6 +20,8 @@ export interface PlainFormat {
   carries(value: unknown): boolean;
   /** Whether it gives back an own key `__proto__`. */
   readonly carriesProtoKey: boolean;
+  /** Whether its encoder writes what a method `toJSON` answers in place of the object. */
+  readonly callsToJson?: boolean | undefined;
   /** Whether its decoder assigns properties one by one, so that holes before an index take memory. */
   readonly weighsKeys?: boolean | undefined;
   /** Whether it gives back this text, as a value and as a key. Left out: every text. */
@@ -38,6 +40,7 @@ interface Walk {
   readonly format: PlainFormat;
   /** Whether `for in` would also visit what somebody put on `Object.prototype`; asking each property costs half of a walk. */
   readonly polluted: boolean;
+  readonly callsToJson: boolean;
   /** Overdrawn where shared references multiply, too: an encoder would write for minutes. */
   readonly budget: Budget;
   /** The containers around the current one, from {@link WATCHED_DEPTH} inward. */
@@ -50,7 +53,7 @@ interface Walk {
  * @throws CacheError `ERR_SERIALIZE`, naming the kind of what cannot be carried and where it stands; never a value or a key.
  */
 export function assertPlain(value: unknown, format: PlainFormat): void {
-  const walk: Walk = { format, polluted: isPolluted(), budget: { spent: 0 }, trail: undefined };
+  const walk: Walk = { format, polluted: isPolluted(), callsToJson: format.callsToJson === true, budget: { spent: 0 }, trail: undefined };
   try {
     check(value, walk, "the value itself", 0);
   } catch (error) {
@@ -91,15 +94,24 @@ function check(value: unknown, walk: Walk, place: Place, depth: number): void {
 
 /** Walks a plain container; `false`, and nothing done, if it is another object. */
 function enter(container: object, walk: Walk, place: Place, depth: number): boolean {
-  if (isPlainArray(container)) {
+  // The question for a method stands in two places: each sees few kinds of containers, and the engine answers faster.
+  if (Array.isArray(container)) {
+    if (!Array.isArray(Object.getPrototypeOf(container))) return false;
+    if (walk.callsToJson && "toJSON" in container) checkMethod(container, walk, place, depth);
     open(container, walk, place, depth);
     checkElements(container, walk, depth + 1);
     return true;
   }
   if (!isPlainObject(container)) return false;
+  if (walk.callsToJson && container["toJSON"] !== undefined) checkMethod(container, walk, place, depth);
   open(container, walk, place, depth);
   checkProperties(container, walk, depth + 1);
   return true;
+}
+
+/** A method of that name may be hidden, stand on an array, or on a prototype: the walk over data does not meet it. */
+function checkMethod(container: object, walk: Walk, place: Place, depth: number): void {
+  if (typeof Reflect.get(container, "toJSON") === "function") throw refusal("an object or array with a method toJSON", walk, place, depth);
 }
 
 /** Counts what the decoder will count. */

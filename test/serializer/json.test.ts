@@ -80,6 +80,10 @@ describe("json() gives back", () => {
     expect(roundTrip(foreign)).toStrictEqual({ a: [1, { b: 2 }] });
   });
 
+  test("a toJSON that is no method", () => {
+    expect(roundTrip([{ toJSON: "text" }, Object.defineProperty({ a: 1 }, "toJSON", { value: 1 })])).toStrictEqual([{ toJSON: "text" }, { a: 1 }]);
+  });
+
   test("1,000 levels of nesting", () => {
     const deep = nest(1_000, (inner) => ({ inner }));
     expect(JSON.stringify(roundTrip(deep))).toBe(JSON.stringify(deep));
@@ -100,8 +104,15 @@ describe("json() gives back", () => {
   });
 });
 
+const realm = createContext();
+
 class Money {
   readonly amount = 1;
+}
+
+/** With a method that no walk over properties meets. */
+function hiding(value: object): object {
+  return Object.defineProperty(value, "toJSON", { value: () => "secret" });
 }
 
 const cycle: { self?: unknown } = {};
@@ -132,7 +143,11 @@ const REFUSED: Readonly<Record<string, readonly [value: unknown, says: string]>>
   "a boxed number": [Object(1), "an instance of a class"],
   "binary data": [new Uint8Array(3), "binary data"],
   "a function": [{ a: () => "secret" }, "a function (in a property)"],
-  "an own toJSON": [{ toJSON: () => "secret" }, "a function (in a property)"],
+  "an own toJSON": [{ toJSON: () => "secret" }, "an object or array with a method toJSON (the value itself)"],
+  "a hidden toJSON": [[hiding({ a: 1 })], "an object or array with a method toJSON (in an array)"],
+  "an array with a toJSON": [{ a: Object.assign([1], { toJSON: () => "secret" }) }, "an object or array with a method toJSON (in a property)"],
+  "an array with a hidden toJSON": [hiding([1, 2]), "an object or array with a method toJSON (the value itself)"],
+  "an object without a prototype but with a toJSON": [hiding(Object.create(null)), "an object or array with a method toJSON (the value itself)"],
   "a symbol": [[Symbol("secret")], "a symbol (in an array)"],
   "a cycle": [cycle, "a cycle"],
   "a wide cycle": [wideCycle, "a cycle"],
@@ -156,6 +171,18 @@ describe("json() refuses", () => {
     expect(error?.message).toContain(says);
     expect(error?.message).not.toContain("secret");
     expect(error?.cause).toBeUndefined();
+  });
+
+  test.for([
+    ["arrays", Array.prototype, [1]],
+    ["objects", Object.prototype, { a: 1 }],
+    ["objects of another realm", runInContext("Object.prototype", realm), runInContext("({ a: 1 })", realm)],
+  ] as const)("%s while their prototype has a method toJSON", async ([, prototype, value]) => {
+    Object.defineProperty(prototype, "toJSON", { value: () => "secret", configurable: true });
+    const error = await refusalOf(serializer, value);
+    Reflect.deleteProperty(prototype, "toJSON");
+    expect(error?.message).toContain("an object or array with a method toJSON (the value itself)");
+    expect(roundTrip(value)).toEqual(value);
   });
 
   test("everything that it would not give back equal, and nothing else", () => {
