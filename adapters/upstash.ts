@@ -26,8 +26,8 @@ export type UpstashOptions =
   | { readonly url: string; readonly token: string; readonly client?: undefined }
   | { readonly client: UpstashClient; readonly url?: undefined; readonly token?: undefined };
 
-/** A request may have 10 MB; what lies above this is left for keys, stamps and quotes. */
-const MAX_REQUEST_CHARS = 9_000_000;
+/** A request may have 10 MB; what lies above this is left for the command, its script, and a single slot that is larger. */
+const MAX_REQUEST_BYTES = 9_000_000;
 
 const TRAITS: StorageTraits = {
   conditional: true,
@@ -35,7 +35,7 @@ const TRAITS: StorageTraits = {
   maxBatch: 1000,
   maxKeyBytes: 32 * 1024,
   maxValueBytes: 6_700_000,
-  roundTrips: "1; a batch to write above 9 MB goes out in parts, all at once",
+  roundTrips: "1; a batch above 9 MB, as a request, goes out in parts, all at once",
 };
 
 /**
@@ -89,7 +89,8 @@ export function upstash(options: UpstashOptions): Storage {
   }
   async function generate(mode: "raise" | "ensure", names: readonly string[], signal: AbortSignal): Promise<readonly number[]> {
     if (names.length === 0) return [];
-    return generationsOf(await run(GENERATION_SCRIPT, [...names], [mode], signal), names.length);
+    const numbers = await eachPart(names, bytesInJson, async (part) => generationsOf(await run(GENERATION_SCRIPT, [...part], [mode], signal), part.length));
+    return numbers.flat();
   }
 
   return {
@@ -97,22 +98,22 @@ export function upstash(options: UpstashOptions): Storage {
     traits: TRAITS,
     async read(keys, generations, signal) {
       const all = [...keys, ...generations];
-      const parts = all.length === 0 ? [] : await inHalves(all, (some) => readSome(some, signal), isTooLarge);
-      const items = parts.flat();
+      const parts = await eachPart(all, bytesInJson, (part) => inHalves(part, (some) => readSome(some, signal), isTooLarge));
+      const items = parts.flat(2);
       return {
         slots: slotsOf(items.slice(0, keys.length), textCodec),
         generations: items.slice(keys.length).map(generationOf),
       };
     },
     async write(entries, signal) {
-      const outcomes = partsOf(entries).map(async (part) => {
+      const outcomes = await eachPart(entries, bytesOfWrite, async (part) => {
         const args = writeArguments(part, textCodec).map(String);
         return writtenOf(await run(WRITE_SCRIPT, part.map(keyOf), args, signal), part.length);
       });
-      return (await Promise.all(outcomes)).flat();
+      return outcomes.flat();
     },
     async remove(keys, signal) {
-      if (keys.length > 0) await send(signal, () => client.unlink(...keys));
+      await eachPart(keys, bytesInJson, (part) => send(signal, () => client.unlink(...part)));
     },
     async raise(generations, signal) {
       await generate("raise", generations, signal);
@@ -130,22 +131,43 @@ function keyOf(entry: WriteEntry): string {
   return entry.key;
 }
 
-/** Entries in as few parts as a request's limit allows. */
-function partsOf(entries: readonly WriteEntry[]): readonly (readonly WriteEntry[])[] {
-  const parts: WriteEntry[][] = [];
+/** Bytes that text takes as an argument of a command in JSON. Keys of the core have no lone surrogates, which take more. */
+function bytesInJson(text: string): number {
+  // Two quotes and a comma.
+  let bytes = 3;
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit < 0x20) bytes += 6;
+    else if (unit < 0x80) bytes += unit === QUOTE || unit === BACKSLASH ? 2 : 1;
+    // Halves of a surrogate pair take two each.
+    else bytes += unit < 0x800 || (unit & 0xf800) === 0xd800 ? 2 : 3;
+  }
+  return bytes;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+function bytesOfWrite({ key, bytes }: WriteEntry): number {
+  return bytesInJson(key) + Math.ceil(bytes.length / 3) * 4 + 64;
+}
+
+/** Runs a command on each of as few parts as a request's limit allows, all at once; on none, if there are no items. */
+function eachPart<Item, Answer>(items: readonly Item[], bytesOf: (item: Item) => number, run: (part: readonly Item[]) => Promise<Answer>): Promise<Answer[]> {
+  const parts: Item[][] = [];
   let room = 0;
-  for (const entry of entries) {
-    const chars = Math.ceil(entry.bytes.length / 3) * 4 + entry.key.length + 64;
+  for (const item of items) {
+    const bytes = bytesOf(item);
     const last = parts.at(-1);
-    if (last === undefined || chars > room) {
-      parts.push([entry]);
-      room = MAX_REQUEST_CHARS - chars;
+    if (last === undefined || bytes > room) {
+      parts.push([item]);
+      room = MAX_REQUEST_BYTES - bytes;
     } else {
-      last.push(entry);
-      room -= chars;
+      last.push(item);
+      room -= bytes;
     }
   }
-  return parts;
+  return Promise.all(parts.map(run));
 }
 
 interface Sender {

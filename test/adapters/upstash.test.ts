@@ -191,6 +191,33 @@ describe.skipIf(isLeftOut("redis"))("upstash() on the wire", () => {
     expect(bridge.requests.length).toBe(2);
   });
 
+  test.each<[string, string, number]>([
+    ["one byte", "a", 1],
+    ["three bytes", "漢", 3],
+    ["four bytes, in two units", "😀", 2],
+    ["six bytes, once escaped", "\u0001", 6],
+    ["two bytes, once escaped", '"', 2],
+  ])("keeps every request below 10 MB where a unit of a key takes %s", async (_, letter, bytesPerUnit) => {
+    const unique = randomUUID();
+    const units = Math.floor(30_000 / bytesPerUnit);
+    const keys = Array.from({ length: 700 }, (_item, index) => `${unique}:${index}:${letter.repeat(units / letter.length)}`);
+    const parts = 3;
+    await storage.write([entryOf()], signal);
+    await storage.ensure?.([unique], signal);
+    bridge.requests.length = 0;
+    const entries = keys.map((key, index) => ({ key, bytes: Uint8Array.of(index & 0xff), ttlMs: 60_000 }));
+    expect(new Set(await storage.write(entries, signal))).toEqual(new Set([true]));
+    expect(bridge.requests.length).toBe(parts);
+    expect((await storage.read(keys, [], signal)).slots.map((slot) => slot?.bytes)).toEqual(entries.map(({ bytes }) => bytes));
+    expect(bridge.requests.length).toBe(2 * parts);
+    await storage.remove(keys, signal);
+    const made = await storage.ensure?.(keys, signal);
+    await storage.raise(keys, signal);
+    const { generations } = await storage.read([], keys, signal);
+    expect(generations.every((number, index) => number !== undefined && number > (made?.[index] ?? Infinity))).toBe(true);
+    expect(bridge.requests.length).toBe(6 * parts);
+  });
+
   test("reads in halves what the database refuses as too large, and a single key of that kind is an error", async () => {
     const entries = Array.from({ length: 10 }, (_, index) => ({ ...entryOf(), bytes: Uint8Array.of(index) }));
     await storage.write(entries, signal);

@@ -87,7 +87,7 @@ export async function startUpstashBridge({
     if (fault.cut === "before") return cut(request);
     if (fault.status !== undefined) return answer(response, fault.status, fault.body ?? "");
     if (request.headers.authorization !== `Bearer ${token}`) return answer(response, 401, '{"error":"Unauthorized"}');
-    if (text.length > MAX_REQUEST_BYTES) return answer(response, 413, '{"error":"ERR max request size exceeded"}');
+    if (Buffer.byteLength(text) > MAX_REQUEST_BYTES) return answer(response, 413, '{"error":"ERR max request size exceeded"}');
     if (request.method !== "POST" || parsed === undefined) return answer(response, 400, '{"error":"ERR failed to parse the request"}');
     const [status, body] = await run(redis, path, parsed, request.headers["upstash-encoding"] === "base64");
     if (fault.cut === "after") return cut(request);
