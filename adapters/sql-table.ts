@@ -10,6 +10,9 @@ export const DEFAULT_TABLE = "cacheme";
 
 const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
 
+const MAX_NAME = 63;
+const SUFFIX = "_expires";
+
 /** A table's name in the spellings that statements need. */
 export interface TableName {
   /** Quoted, with its schema if it has one. */
@@ -28,7 +31,18 @@ export function tableName(table: unknown, quote: '"' | "`", owner = "sql"): Tabl
   }
   return {
     quoted: parts.map((part) => quote + part + quote).join("."),
-    // Cut so that the longest table still has an index: a name has at most 63 characters in Postgres.
-    index: `${quote}${last.slice(0, 55)}_expires${quote}`,
+    index: quote + indexName(last) + quote,
   };
+}
+
+/** A name has at most 63 characters in Postgres. One that is cut carries a hash of all of it, since tables may begin alike. */
+function indexName(table: string): string {
+  return table.length + SUFFIX.length <= MAX_NAME ? table + SUFFIX : `${table.slice(0, MAX_NAME - SUFFIX.length - 9)}_${hashOf(table)}${SUFFIX}`;
+}
+
+/** FNV-1a of ASCII text, 8 hex digits. */
+function hashOf(text: string): string {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, "0");
 }

@@ -33,6 +33,32 @@ function placeholders({ text }: Sent): number {
   return new Set(text.match(/\$\d+/g)).size + (text.match(/\?/g)?.length ?? 0);
 }
 
+describe("the index of a table", () => {
+  const LONG = "cache_entries_of_the_european_region_for_product_listing_";
+  function tablesWithIndex(database: DatabaseSync): unknown[] {
+    const found = database.prepare("select tbl_name from sqlite_master where type = 'index' and sql is not null order by tbl_name").all();
+    return found.map((row) => row["tbl_name"]);
+  }
+
+  test("is there for each of two tables that begin alike, however often the statements are run", () => {
+    const database = new DatabaseSync(":memory:");
+    for (const end of ["a", "b", "listed", "a"]) database.exec(schema("sqlite", LONG + end));
+    expect(tablesWithIndex(database)).toEqual(["a", "b", "listed"].map((end) => LONG + end));
+    database.close();
+  });
+
+  test("is called by its table up to 55 characters, and has at most 63 itself", () => {
+    for (const length of [1, 54, 55]) for (const dialect of DIALECTS) expect(schema(dialect, "t".repeat(length))).toContain(`${"t".repeat(length)}_expires`);
+    for (const length of [56, 62, 63]) {
+      const names = ["a", "b"].map((end) => /[\w]+_expires/.exec(schema("postgres", "t".repeat(length - 1) + end))?.[0] ?? "");
+      expect(names.map((name) => name.length)).toEqual([63, 63]);
+      expect(names[0]).not.toBe(names[1]);
+      expect(names[0]).toMatch(/^t{46}_[0-9a-f]{8}_expires$/);
+    }
+    expect(schema("postgres", "app.cache")).toContain('"cache_expires" on "app"."cache"');
+  });
+});
+
 describe("options", () => {
   test.each([
     ["nothing", undefined, /sql takes an object of options, got undefined/],
