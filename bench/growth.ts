@@ -2,7 +2,8 @@
  * Memory that should not grow: ten million operations, each on a key, tag or node name that was never seen before, and after
  * each tenth of them the heap that is left once everything was collected. A line through these points has a slope, in bytes
  * for each operation; goal: below 1. Another part invalidates unknown keys on a real Redis and waits until the tombstones have
- * gone. `--keys` makes it smaller, `--only` names subjects, `--json` prints figures alone, `--write` updates bench/results.md.
+ * gone. `--keys` makes it smaller, `--only` names subjects, `--json` prints figures alone, `--write` updates bench/results.md,
+ * which takes all subjects.
  * Needs `--expose-gc`.
  *
  * @module
@@ -29,17 +30,20 @@ export interface Growth {
   readonly slope: number;
 }
 
+const ALL = [...Object.keys(SUBJECTS), "redis"];
 const { values: options } = parseArgs({
   options: {
     keys: { type: "string", default: "10000000" },
     "redis-keys": { type: "string", default: "100000" },
-    only: { type: "string", default: [...Object.keys(SUBJECTS), "redis"].join(",") },
+    only: { type: "string", default: ALL.join(",") },
     json: { type: "boolean", default: false },
     write: { type: "boolean", default: false },
   },
 });
 const keys = Number(options.keys);
 const wanted = options.only.split(",");
+if (options.write && !ALL.every((name) => wanted.includes(name)))
+  throw new TypeError(`--write replaces the figures of all subjects, so --only must be left out, got ${JSON.stringify(options.only)}`);
 const collect = globalThis.gc;
 if (!collect) throw new Error("bench/growth.ts needs node --expose-gc");
 

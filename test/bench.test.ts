@@ -53,6 +53,9 @@ test("a wrong option is refused with its name and value", () => {
   expect(bench("fleet.ts", "--upstash", "10").stderr).toContain("--upstash must be a median and a 99th percentile in ms, as 10,60, got");
   expect(bench("fleet.ts", "--only", "nothing").stderr).toContain('--only must match a chain, got "nothing"');
   expect(bench("hot-peers.ts", "--only", "nobody").stderr).toContain("--only must name some of cacheme, ");
+  expect(bench("growth.ts", "--only", "redis", "--write").stderr).toContain(
+    '--write replaces the figures of all subjects, so --only must be left out, got "redis"',
+  );
   expect(bench("http.ts", "--rounds", "0").stderr).toContain('--rounds must be a positive whole number, got "0"');
 });
 
