@@ -10,8 +10,8 @@
  *
  * @module
  */
-import { parseArgs } from "node:util";
-import { CHAINS, MONTH_S, PRICES } from "./lib/fleet/chains.ts";
+import { isDeepStrictEqual, parseArgs } from "node:util";
+import { CHAINS, LONGEST_TTL_S, MONTH_S, PRICES } from "./lib/fleet/chains.ts";
 import type { Chain } from "./lib/fleet/chains.ts";
 import type { Latency } from "./lib/fleet/latency.ts";
 import { runFleet } from "./lib/fleet/world.ts";
@@ -27,8 +27,8 @@ const { values: options } = parseArgs({
     only: { type: "string", default: "" },
     isolates: { type: "string", default: "1,10,100,1000" },
     gets: { type: "string", default: "60000" },
-    /** Gets before those that are counted; default: what fills the longest ttl. */
-    "warm-up": { type: "string", default: "60000" },
+    /** Gets before those that are counted; default: as many as come in the longest ttl, and at least 60,000. */
+    "warm-up": { type: "string" },
     /** Gets a second, by the whole fleet. */
     rate: { type: "string", default: "200" },
     keys: { type: "string", default: "5000" },
@@ -44,6 +44,8 @@ const { values: options } = parseArgs({
     "kv-cold": { type: "string", default: "60,300" },
     "kv-write": { type: "string", default: "100,500" },
     seed: { type: "string", default: "1" },
+    /** Seeds, from `--seed` on, over which policies are set beside their chain; the tables are of the first. */
+    seeds: { type: "string", default: "3" },
     write: { type: "boolean", default: false },
   },
 });
@@ -52,7 +54,7 @@ const rate = positive("--rate", options.rate);
 const common: Omit<FleetSettings, "chain" | "isolates"> = {
   seed: wholeNumber("--seed", options.seed),
   gets: wholeNumber("--gets", options.gets),
-  warmUp: wholeNumber("--warm-up", options["warm-up"]),
+  warmUp: options["warm-up"] === undefined ? Math.max(60_000, Math.ceil(rate * LONGEST_TTL_S)) : wholeNumber("--warm-up", options["warm-up"]),
   rate,
   keys: wholeNumber("--keys", options.keys),
   changes: share("--changes", options.changes),
@@ -69,9 +71,10 @@ const pattern = new RegExp(options.only);
 const chains = CHAINS.filter(({ name }) => pattern.test(name));
 if (chains.length === 0)
   throw new TypeError(`--only must match a chain, got ${JSON.stringify(options.only)}; there are ${CHAINS.map(({ name }) => name).join(" | ")}`);
+if (options.write && chains.length < CHAINS.length)
+  throw new TypeError(`--write replaces the figures of all chains, so --only must be left out, got ${JSON.stringify(options.only)}`);
+const seeds = wholeNumber("--seeds", options.seeds);
 
-// The core draws its salts and jitter from here; one seed, one result.
-Math.random = seededRandom(common.seed + 2);
 const HEAD = [
   "",
   "loads per M gets",
@@ -83,16 +86,21 @@ const HEAD = [
   "worst staleness s",
   "dollars a month",
 ];
+const done = new Map<string, FleetFigures>();
 const sections: string[] = [];
 for (const isolates of options.isolates.split(",").map((text) => wholeNumber("--isolates", text))) {
   const rows: string[][] = [];
+  const notes: string[] = [];
   for (const chain of chains) {
-    const began = performance.now();
-    const figures = await runFleet({ ...common, chain, isolates });
-    rows.push(rowOf(chain, figures));
-    console.error(`${isolates} isolates, ${chain.name}: ${((performance.now() - began) / 1_000).toFixed(1)} s, ${JSON.stringify(figures)}`);
+    const figures = await run(chain, isolates, common.seed);
+    const plain = plainOf(chain);
+    if (chain.policy !== undefined && plain && isDeepStrictEqual(figures, await run(plain, isolates, common.seed))) {
+      notes.push(`\`policy ${chain.policy}\` is left out: every figure is that of the same chain without it, since no entry had to leave before its end.`);
+    } else rows.push(rowOf(chain, figures));
   }
-  sections.push(`### ${isolates.toLocaleString("en-US")} ${isolates === 1 ? "isolate" : "isolates"}\n\n${markdownTable([HEAD, ...rows])}`);
+  const beside = await besideTheirChain(isolates);
+  if (beside !== undefined) notes.unshift(beside);
+  sections.push([`### ${isolates.toLocaleString("en-US")} ${isolates === 1 ? "isolate" : "isolates"}`, markdownTable([HEAD, ...rows]), ...notes].join("\n\n"));
 }
 const command = ["npm run bench:fleet", ...(process.argv.length > 2 ? ["--", ...process.argv.slice(2)] : [])].join(" ");
 const told = (name: string, { p50, p99 }: Latency): string => `${name} ${p50} / ${p99}`;
@@ -111,6 +119,51 @@ ${sections.join("\n\n")}`;
 console.log(report);
 if (options.write) await updateResults("fleet", report);
 
+async function run(chain: Chain, isolates: number, seed: number): Promise<FleetFigures> {
+  const key = `${isolates} isolates, ${chain.name}, seed ${seed}`;
+  const known = done.get(key);
+  if (known !== undefined) return known;
+  const began = performance.now();
+  // The core draws its salts and jitter from here: one seed, one result, whatever was run before.
+  Math.random = seededRandom(seed + 2);
+  const figures = await runFleet({ ...common, seed, chain, isolates });
+  done.set(key, figures);
+  console.error(`${key}: ${((performance.now() - began) / 1_000).toFixed(1)} s, ${JSON.stringify(figures)}`);
+  return figures;
+}
+
+/** The same chain without the policy, if it has one. */
+function plainOf({ name }: Chain): Chain | undefined {
+  return name.includes("; ") ? CHAINS.find((chain) => chain.name === name.split("; ")[0]) : undefined;
+}
+
+/** What each policy changes of the store operations of its chain, as a range over seeds: what spans zero is chance. */
+async function besideTheirChain(isolates: number): Promise<string | undefined> {
+  if (seeds < 2) return undefined;
+  const told: string[] = [];
+  for (const chain of chains) {
+    const plain = plainOf(chain);
+    if (plain === undefined) continue;
+    const changes: number[] = [];
+    for (let seed = common.seed; seed < common.seed + seeds; seed++) {
+      const figures = await run(chain, isolates, seed);
+      changes.push(operationsPerMillion(figures) - operationsPerMillion(await run(plain, isolates, seed)));
+    }
+    if (changes.some((change) => change !== 0))
+      told.push(`${chain.name.slice(plain.name.length + 2)} ${signed(Math.min(...changes))} to ${signed(Math.max(...changes))}`);
+  }
+  if (told.length === 0) return undefined;
+  return `Store operations per M beside the same chain without the policy, least and most over the seeds ${common.seed} to ${common.seed + seeds - 1}: ${told.join("; ")}.`;
+}
+
+function operationsPerMillion({ gets, upstash: redis, kv: pairs }: FleetFigures): number {
+  return Math.round(((redis.reads + redis.writes + pairs.reads + pairs.writes) / gets) * 1e6);
+}
+
+function signed(count: number): string {
+  return `${count > 0 ? "+" : count < 0 ? "−" : ""}${Math.abs(count).toLocaleString("en-US")}`;
+}
+
 function rowOf({ name }: Chain, figures: FleetFigures): string[] {
   const { gets, failed, loads, upstash: redis, kv: pairs, p50Ms, p99Ms, staleGets, worstStaleMs } = figures;
   if (failed > 0) {
@@ -123,7 +176,7 @@ function rowOf({ name }: Chain, figures: FleetFigures): string[] {
   return [
     `\`${name.split("; ")[0] ?? ""}\`${name.includes("; ") ? `, ${name.split("; ")[1] ?? ""}` : ""}`,
     perMillion(loads),
-    perMillion(redis.reads + redis.writes + pairs.reads + pairs.writes),
+    operationsPerMillion(figures).toLocaleString("en-US"),
     perMillion(redis.requests + pairs.requests),
     p50Ms.toFixed(1),
     p99Ms.toFixed(0),

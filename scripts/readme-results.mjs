@@ -28,19 +28,15 @@ function replaced(text, marker, body) {
   return `${text.slice(0, text.indexOf(begin))}${begin}\n\n${body}\n\n${text.slice(text.indexOf(end))}`;
 }
 
-/** The assumptions, and the table of a fleet of a hundred. */
+/** The table of a fleet of a hundred with what is said below it, and the assumptions. */
 function fleet() {
   const section = part("<!-- begin fleet -->", "<!-- end fleet -->");
   const assumptions = section.split("\n").filter((line) => /^- (traffic|isolates|assumed|prices)/.test(line));
-  const from = section.indexOf("### 100 isolates");
-  const table = section.slice(from).split("\n").slice(2);
-  const rows = table.slice(
-    0,
-    table.findIndex((line) => !line.startsWith("|")),
-  );
+  const [, after = ""] = section.split("### 100 isolates\n");
+  const [table = ""] = after.split("\n### ");
   const title =
     "A hundred isolates; the other fleets are in [bench/results.md](../bench/results.md). An operation is what is billed; a stale answer is one whose row had changed before the get began.";
-  return [title, "", ...rows, "", ...assumptions].join("\n");
+  return [title, "", table.trim(), "", ...assumptions].join("\n");
 }
 
 function measured() {

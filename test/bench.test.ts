@@ -56,6 +56,7 @@ test("a wrong option is refused with its name and value", () => {
   expect(bench("growth.ts", "--only", "redis", "--write").stderr).toContain(
     '--write replaces the figures of all subjects, so --only must be left out, got "redis"',
   );
+  expect(bench("fleet.ts", "--only", "^kv", "--write").stderr).toContain('--write replaces the figures of all chains, so --only must be left out, got "^kv"');
   expect(bench("http.ts", "--rounds", "0").stderr).toContain('--rounds must be a positive whole number, got "0"');
 });
 

@@ -7,6 +7,9 @@ import { bloomFilter } from "../../../src/doorkeeper.ts";
 import type { Doorkeeper } from "../../../src/doorkeeper.ts";
 import type { Duration } from "../../../src/duration.ts";
 
+/** What the chains below give a value at most. */
+export const LONGEST_TTL_S = 300;
+
 /** One way to set a node up. */
 export interface Chain {
   readonly name: string;
