@@ -109,12 +109,7 @@ const served = { dbName: "app", collectionName: "cache", find: anything, updateO
 /** What is refused, as a factory, its arguments, and what the message has to say. */
 const REFUSED: readonly (readonly [string, Factory, readonly unknown[], RegExp])[] = [
   // A binding that is not there, as where its name in wrangler.toml is another one.
-  [
-    "kv() without its binding",
-    kv,
-    [{ namespace: undefined }],
-    /^storage "far" could not be made: TypeError: kv: namespace must be a KV binding, got undefined/,
-  ],
+  ["kv() without its binding", kv, [{ namespace: undefined }], /^kv: namespace must be a KV binding, got undefined/],
   ["kv() with a secret in place of its binding", kv, [{ namespace: token }], /^kv: namespace must be a KV binding, got string/],
   ["kv() with a D1 binding", kv, [{ namespace: binding }], /^kv: namespace must be a KV binding, got object without get/],
   ["kv() with no options", kv, [], /^kv takes an object of options, got undefined/],
