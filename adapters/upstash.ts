@@ -157,6 +157,9 @@ function bytesOfWrite({ key, bytes }: WriteEntry): number {
 
 /** Runs a command on each of as few parts as a request's limit allows, all at once; on none, if there are no items. */
 function eachPart<Item, Answer>(items: readonly Item[], bytesOf: (item: Item) => number, run: (part: readonly Item[]) => Promise<Answer>): Promise<Answer[]> {
+  let total = 0;
+  for (const item of items) total += bytesOf(item);
+  if (total <= MAX_REQUEST_BYTES) return items.length === 0 ? Promise.resolve([]) : run(items).then((answer) => [answer]);
   const parts: Item[][] = [];
   let room = 0;
   for (const item of items) {

@@ -12,6 +12,8 @@ import type { Clock } from "./clock.ts";
 export interface Due {
   /** By the monotonic clock. */
   readonly dueAt: number;
+  /** Its place in the queue, for the queue alone. */
+  place: number;
   /** Called once it is due, unless it ended before. */
   expire(): void;
 }
@@ -24,36 +26,56 @@ export interface Deadlines {
   ended(due: Due): void;
 }
 
-/** Makes a queue. It holds what goes on and nothing else: what has ended may have a large value. */
+/** What is over is closed up when it makes up more than half of a queue of this length. */
+const SLACK = 1_000;
+
+/**
+ * Makes a queue. It holds what goes on and nothing else, since what has ended may have a large value: the place of each that has
+ * ended is empty.
+ *
+ * Invariant: `queue[due.place] === due` for each that goes on, and `live` counts those.
+ */
 export function createDeadlines(clock: Clock): Deadlines {
-  const queue = new Set<Due>();
+  let queue: (Due | undefined)[] = [];
+  let live = 0;
   let timer: unknown;
 
   function arm(): void {
-    for (const first of queue) {
-      timer = clock.setTimeout(run, Math.max(0, first.dueAt - clock.monotonic()));
-      return;
-    }
+    const first = queue.find((due) => due !== undefined);
+    if (first) timer = clock.setTimeout(run, Math.max(0, first.dueAt - clock.monotonic()));
   }
   function run(): void {
     timer = undefined;
     const now = clock.monotonic();
-    for (const one of queue) {
-      if (one.dueAt > now) break;
-      queue.delete(one);
-      one.expire();
+    for (const due of queue.filter((one) => one !== undefined && one.dueAt <= now)) {
+      // One that expires may end another.
+      if (due === undefined || queue[due.place] !== due) continue;
+      leave(due);
+      due.expire();
     }
     if (timer === undefined) arm();
   }
+  function leave(due: Due): void {
+    if (queue[due.place] !== due) return;
+    queue[due.place] = undefined;
+    live--;
+    if (live === 0) queue = [];
+    else if (queue.length > 2 * live + SLACK) close();
+  }
+  function close(): void {
+    queue = queue.filter((due) => due !== undefined);
+    for (const [place, due] of queue.entries()) if (due) due.place = place;
+  }
   return {
     add(due) {
-      queue.add(due);
+      due.place = queue.push(due) - 1;
+      live++;
       if (timer === undefined) arm();
     },
     ended(due) {
-      queue.delete(due);
-      if (queue.size > 0) return;
-      if (timer !== undefined) clock.clearTimeout(timer);
+      leave(due);
+      if (live > 0 || timer === undefined) return;
+      clock.clearTimeout(timer);
       timer = undefined;
     },
   };

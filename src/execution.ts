@@ -81,6 +81,7 @@ export function execute<Params, Old>(
 class Execution<Old> implements Context<Old>, Due {
   readonly env: unknown;
   readonly stale: Old;
+  place = 0;
   private over = false;
   private readonly core: Core;
   private readonly spec: NodeSpec;

@@ -17,6 +17,7 @@ function setUp() {
   const begin = (name: string, whenDue: () => void = () => undefined) => {
     const due = {
       dueAt: clock.monotonic() + LIMIT,
+      place: 0,
       expire: () => {
         expired.push(name);
         whenDue();
@@ -55,6 +56,16 @@ describe("deadlines of one length", () => {
     begin("c");
     await clock.advance(LIMIT);
     expect(expired).toEqual(["c"]);
+  });
+
+  test("keep their order and their places when many have ended", async () => {
+    const { clock, deadlines, expired, begin } = setUp();
+    const all = Array.from({ length: 5_000 }, (_, nth) => begin(`${nth}`));
+    for (const [nth, due] of all.entries()) if (nth % 1_000 !== 7) deadlines.ended(due);
+    begin("last");
+    await clock.advance(LIMIT);
+    expect(expired).toEqual(["7", "1007", "2007", "3007", "4007", "last"]);
+    expect(clock.pending).toBe(0);
   });
 
   test("that end or begin while others expire keep to their own time", async () => {
