@@ -8,7 +8,7 @@
 import type { Binding } from "./binding.ts";
 import { describe, toMs } from "./duration.ts";
 import { checkPrefix } from "./key.ts";
-import { readFields } from "./node-spec.ts";
+import { readFields } from "./fields.ts";
 import type { Target } from "./tier-calls.ts";
 import type { ReadOptions, Reference, ScopeOptions, SetOptions } from "./types.ts";
 
@@ -59,9 +59,7 @@ export function ttlOf(options: SetOptions | undefined): number | undefined {
 /** The options of `with`. @throws TypeError for options that cannot be */
 export function checkScope(options: ScopeOptions<unknown>): ScopeOptions<unknown> {
   readFields(options, SCOPE_FIELDS, "with: options");
-  const { waitUntil, prefix } = options;
-  if (waitUntil !== undefined) checkFunctions("with", { waitUntil });
-  if (prefix !== undefined) checkPrefix(prefix);
+  if (options.prefix !== undefined) checkPrefix(options.prefix);
   return options;
 }
 

@@ -44,7 +44,7 @@ export function createCacheOn<Names extends string, Env extends RegisteredEnv | 
 ): Cache<Names, Env> {
   if (typeof options !== "object" || options === null) throw new TypeError(`createCache: options must be an object, got ${describe(options)}`);
   const core = new Core(on, options);
-  const scope = new Scope(options.waitUntil ?? on.waitUntil, options.env);
+  const scope = new Scope(options.waitUntil === undefined ? on.waitUntil : options.waitUntil, options.env);
   // The generics of `Cache` exist for the compiler alone: what a value is, no view looks at.
   return new View(core, scope, core.prefix) as unknown as Cache<Names, Env>;
 }

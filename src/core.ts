@@ -21,7 +21,7 @@ import { Call } from "./flight.ts";
 import type { CallHost } from "./flight.ts";
 import { checkPrefix, generationKey, keyDigest } from "./key.ts";
 import type { LocalSpace, LocalTier } from "./local/local-tier.ts";
-import { readFields } from "./node-spec.ts";
+import { readFields } from "./fields.ts";
 import { specOf } from "./node.ts";
 import type { Revision } from "./known-generations.ts";
 import type { RemoteHost } from "./remote-storage.ts";
@@ -83,7 +83,6 @@ export class Core implements RemoteHost, CallHost {
     this.turn = options.clock?.monotonic ? undefined : runtime.turn;
     this.sharedCall = runtime.requestScoped ? undefined : new Call(this, undefined);
     this.emitter = createEmitter(readFunction(options.onEvent, "onEvent"));
-    readFunction(options.waitUntil, "waitUntil");
     this.prefix = options.prefix === undefined ? DEFAULT_PREFIX : options.prefix;
     checkPrefix(this.prefix);
     this.storages = new Storages(this, options.storages, options.guard);

@@ -1,7 +1,7 @@
 /**
  * The rules of a node as the core reads them: checked once, at definition, with every default filled in. It relies on
- * `fields.ts`, `duration.ts` and `key.ts`, and trusts no type, because definitions also come from plain JavaScript. Whether a storage
- * exists, and whether local tiers stand first, is known only where a cache meets the node, so it is not checked here.
+ * `fields.ts`, `duration.ts` and `key.ts`, and trusts no type, because definitions also come from plain JavaScript. Whether a
+ * storage exists, and whether local tiers stand first, is known only where a cache meets the node, so it is not checked here.
  *
  * @module
  */
@@ -16,8 +16,6 @@ import { hasControl, isWellFormed } from "./key.ts";
 import type { LoadAllContext, LoadContext, NodeInfo } from "./node-types.ts";
 import { json } from "./serializer/json.ts";
 import type { Serializer } from "./serializer/serializer.ts";
-
-export { readFields } from "./fields.ts";
 
 /** One tier of a node. */
 export interface TierSpec {

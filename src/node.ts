@@ -8,7 +8,8 @@
 
 import { describe } from "./duration.ts";
 import { nodeKey } from "./key.ts";
-import { readFields, readFunction, readName, readSpec } from "./node-spec.ts";
+import { readFields } from "./fields.ts";
+import { readFunction, readName, readSpec } from "./node-spec.ts";
 import type { AnyFunction, NodeSpec, TierSpec } from "./node-spec.ts";
 import type { DynamicDefinition, NodeDefinition, NodeInfo, Reference, RegisteredEnv, RegisteredStorage, TieredNode, UnknownValue } from "./node-types.ts";
 

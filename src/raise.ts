@@ -19,8 +19,20 @@ import { createToken, isNamed, parseToken } from "./token.ts";
 import type { Named } from "./token.ts";
 import type { InvalidationToken, Reference } from "./types.ts";
 
-/** Raises generations for a caller, and names them in a token. @throws ERR_STORAGE_WRITE naming the tiers that failed */
-export async function raiseBy(caller: Caller, operation: string, storages: readonly RemoteStorage[], names: readonly string[]): Promise<InvalidationToken> {
+/**
+ * Raises generations for a caller, and names them in a token. Storages are asked for after the isolate's own copies were cut off,
+ * since they may have to be made, which may fail.
+ *
+ * @throws ERR_STORAGE_WRITE naming the tiers that failed; TypeError for storages that cannot be made
+ */
+export async function raiseBy(
+  caller: Caller,
+  operation: string,
+  names: readonly string[],
+  storagesOf: () => readonly RemoteStorage[],
+): Promise<InvalidationToken> {
+  cutOff(caller.core, names);
+  const storages = storagesOf();
   checkView(caller.scope, storages, operation);
   const call = callBy(caller);
   call.begin();
@@ -59,7 +71,6 @@ export function isNamedBy(named: Named, binding: Binding, { key, params }: Refer
  */
 async function raiseIn({ core, scope }: Caller, storages: readonly RemoteStorage[], names: readonly string[]): Promise<Failed> {
   const failed: Failed = new Map();
-  cutOff(core, names);
   for (const storage of storages) {
     if (!storage.conditional) core.reportWeakKept(storage.name);
     else {
@@ -72,7 +83,7 @@ async function raiseIn({ core, scope }: Caller, storages: readonly RemoteStorage
 }
 
 /** Cuts off what began before now, in this isolate. */
-export function cutOff({ epochs, revision }: Core, names: readonly string[]): void {
+function cutOff({ epochs, revision }: Core, names: readonly string[]): void {
   epochs.raise(names);
   revision.value++;
 }

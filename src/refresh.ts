@@ -21,8 +21,8 @@ import { localCopy } from "./local-probe.ts";
 import { collect, enter, noLoader, throughGate, unchangedIn } from "./load.ts";
 import type { Gate } from "./load.ts";
 import { abandonReplacing, beginReplacing, finishReplacing, invalidate, prepare, writeError } from "./replace.ts";
-import { serializeError } from "./settle.ts";
-import type { Payload } from "./settle.ts";
+import { serializeError } from "./make-slot.ts";
+import type { Payload } from "./make-slot.ts";
 import { countLoad } from "./stats.ts";
 import type { Target } from "./tier-calls.ts";
 

@@ -13,18 +13,16 @@ import type { Capture } from "./capture.ts";
 import type { Flight } from "./chain.ts";
 import type { ByteRoom } from "./byte-room.ts";
 import { notCloneable, protect } from "./clone.ts";
-import type { Binding, LocalEntry, LocalPart, RemotePart } from "./binding.ts";
-import { describe } from "./duration.ts";
+import type { LocalEntry, LocalPart, RemotePart } from "./binding.ts";
 import { servable } from "./early.ts";
-import { slotLifeMs } from "./entry.ts";
-import { encodeEntry, MAX_PAYLOAD_BYTES } from "./envelope.ts";
-import { CacheError, isCacheError } from "./errors.ts";
+import type { CacheError } from "./errors.ts";
 import type { NotStoredReason } from "./events.ts";
 import type { Failure, Found } from "./found.ts";
 import { jittered } from "./freshness.ts";
 import { localEntry, putEntry, sharedGenerations } from "./local-entry.ts";
 import { keyDigest, storedKey } from "./key.ts";
-import type { NodeSpec } from "./node-spec.ts";
+import { encodeValue, fits, makeSlot, serializeError } from "./make-slot.ts";
+import type { Payload } from "./make-slot.ts";
 import type { WriteJob } from "./remote-storage.ts";
 import type { WriteEntry } from "./storage.ts";
 
@@ -118,28 +116,6 @@ function serialize(flight: Flight, value: unknown): Payload | Promise<Payload> |
     report(flight, "serializer", serializeError(error, flight.binding.spec));
     return FAILED;
   }
-}
-
-/** A value as the envelope takes it. */
-export type Payload = Uint8Array | null | undefined;
-
-/** Serializes a value; `null` and `undefined` go into the envelope's flags. @throws what the serializer throws. */
-export function encodeValue(spec: NodeSpec, value: unknown): Payload | Promise<Payload> {
-  if (value === null || value === undefined) return value;
-  const encoded: unknown = spec.serializer.encode(value);
-  return encoded instanceof Uint8Array ? encoded : Promise.resolve(encoded).then((late) => checkedBytes(late, spec));
-}
-
-function checkedBytes(encoded: unknown, spec: NodeSpec): Uint8Array {
-  if (encoded instanceof Uint8Array) return encoded;
-  throw new CacheError("ERR_SERIALIZE", `node "${spec.name}": serializer "${spec.serializer.name}" gave ${describe(encoded)} where bytes were due`);
-}
-
-/** The error of a value that a serializer cannot carry. Its message may hold the value, so only ours is passed on. */
-export function serializeError(error: unknown, spec: NodeSpec): CacheError {
-  return isCacheError(error, "ERR_SERIALIZE")
-    ? error
-    : new CacheError("ERR_SERIALIZE", `node "${spec.name}": serializer "${spec.serializer.name}" cannot carry the value`);
 }
 
 /** Fills the local tiers left of where the value was found. */
@@ -253,33 +229,6 @@ class BackFill implements WriteJob {
 export function countFailure(part: RemotePart, error: CacheError): void {
   if (error.code === "ERR_STORAGE_TIMEOUT") part.counters.timeoutCount++;
   else part.counters.errorCount++;
-}
-
-/** What a slot is made of. */
-interface Making {
-  /** The key as its storage keeps it. */
-  readonly key: string;
-  readonly fullKey: string;
-  readonly found: Found;
-  readonly payload: Payload;
-  readonly capture: Capture;
-  readonly ttlMs: number;
-}
-
-/** A slot to write now: its life, its times by our wall clock, its bytes, under the stamp that was read. */
-export function makeSlot(binding: Binding, part: RemotePart, { key, fullKey, found, payload, capture, ttlMs }: Making, room: ByteRoom): WriteEntry {
-  const { core, owner, spec } = binding;
-  const { createdAt, costMs } = found;
-  const { stamp, numbers: generations } = capture;
-  const lifeMs = slotLifeMs(ttlMs, spec.freshness.keepMs, spec.storeWithinMs, part.storage.guarded, part.storage.minTtlMs);
-  const now = core.clock.now();
-  const bytes = encodeEntry(owner, fullKey, { createdAt, freshUntil: now + ttlMs, expiresAt: now + lifeMs, costMs, generations, payload }, room);
-  return { key, bytes, ttlMs: lifeMs === Number.POSITIVE_INFINITY ? null : Math.ceil(lifeMs), ifStamp: stamp };
-}
-
-/** Whether a slot may be as large as this: what its storage takes, and what a reader of it accepts. */
-export function fits(part: RemotePart, payload: Payload, { bytes }: WriteEntry): boolean {
-  return bytes.length <= part.storage.maxValueBytes && (payload?.length ?? 0) <= MAX_PAYLOAD_BYTES;
 }
 
 function wrote(flight: Flight): void {

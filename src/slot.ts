@@ -1,6 +1,7 @@
 /**
  * What a flight makes of a slot that it read in a remote tier: an answer of some kind, or none. It tells the flight of
- * tombstones and other generations, which forbid its old copies, and reports what is no entry of this key.
+ * tombstones and other generations, which forbid its old copies, and reports what is no entry of this key. `make-slot.ts` goes
+ * the other way.
  *
  * @module
  */

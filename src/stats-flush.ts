@@ -17,7 +17,7 @@ import { describe, toTimerMs } from "./duration.ts";
 import { isCacheError } from "./errors.ts";
 import type { CacheError } from "./errors.ts";
 import type { Emitter } from "./events.ts";
-import { readFields } from "./node-spec.ts";
+import { readFields } from "./fields.ts";
 import { unref } from "./unref.ts";
 import { takeDeltas } from "./stats-batch.ts";
 import type { StatsBatch, StatsSink } from "./stats-batch.ts";

@@ -13,7 +13,7 @@ import type { Clock } from "./clock.ts";
 import { describe, toFiniteMs, toTimerMs } from "./duration.ts";
 import { CacheError } from "./errors.ts";
 import type { Emitter, NotReadyReason } from "./events.ts";
-import { readFields } from "./node-spec.ts";
+import { readFields } from "./fields.ts";
 import { redact, textOf } from "./redact.ts";
 import type { Storage } from "./storage.ts";
 import type { BreakerOptions, GuardOptions } from "./types.ts";

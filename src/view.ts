@@ -23,7 +23,7 @@ import { hit, hitAt, peek } from "./local-probe.ts";
 import { showAsText, specOf, storageNames } from "./node.ts";
 import { lifeOf } from "./refresh.ts";
 import { counted, loadAnew, lookUpAll, read, readAll, readAllWith, readWith } from "./read.ts";
-import { cutOff, isNamedBy, namedBy, raiseBy, raisingOrder } from "./raise.ts";
+import { isNamedBy, namedBy, raiseBy, raisingOrder } from "./raise.ts";
 import { invalidate, set } from "./replace.ts";
 import { targetOf } from "./tier-calls.ts";
 import { Scope } from "./scope.ts";
@@ -138,15 +138,13 @@ export class View implements Caller {
   async invalidateNode(node: NodeInfo): Promise<InvalidationToken> {
     if (!specOf(node)) throw new TypeError(`invalidateNode: expected a node, as in cache.invalidateNode(UserInfo), got ${describe(node)}`);
     const { groups, chain } = this.bindingOf({ node } as AnyReference);
-    return raiseBy(this, "invalidateNode", chain.remotes.map(({ storage }) => storage).reverse(), groups);
+    return raiseBy(this, "invalidateNode", groups, () => chain.remotes.map(({ storage }) => storage).reverse());
   }
 
   async invalidateTags(...tags: readonly string[]): Promise<InvalidationToken> {
     const names = tagKeys(this.prefix, tags);
     if (this.core.closed) throw closedError();
-    // Before storages are made, which may fail: this isolate's own copies go in any case.
-    cutOff(this.core, names);
-    return raiseBy(this, "invalidateTags", raisingOrder(this.core), names);
+    return raiseBy(this, "invalidateTags", names, () => raisingOrder(this.core));
   }
 
   memoize<Args extends readonly unknown[]>(toNode: (...args: Args) => AnyReference, fn: (...args: Args) => unknown): unknown {
@@ -186,7 +184,7 @@ export class View implements Caller {
 
   with(options: ScopeOptions<unknown>): View {
     const { waitUntil, prefix } = checkScope(options);
-    const scope = new Scope(waitUntil ?? this.scope.waitUntil, options.env === undefined ? this.scope.env : options.env, this.scope);
+    const scope = new Scope(waitUntil === undefined ? this.scope.waitUntil : waitUntil, options.env === undefined ? this.scope.env : options.env, this.scope);
     return new View(this.core, scope, prefix ?? this.prefix, options.after === undefined ? this.after : both(this.after, namedBy(this.core, options.after)));
   }
 

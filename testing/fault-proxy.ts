@@ -107,7 +107,8 @@ const PIECES = 8;
  * It does not promise to tell requests apart where a client sends several at once without waiting: those meet one fault.
  *
  * @param options see {@link FaultProxyOptions}.
- * @throws TypeError naming the option and the value, and whatever `listen` fails with. Its methods throw a TypeError for faults that there are not.
+ * @throws TypeError naming the option and the value, and whatever `listen` fails with. Its methods throw a TypeError for faults
+ * that there are not.
  * @example
  * ```ts
  * import net from "node:net";

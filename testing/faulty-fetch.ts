@@ -104,8 +104,8 @@ const PAGE = "<!doctype html><title>One moment</title><p>Checking your browser.<
  *
  * @param send the `fetch` behind. Default: the host's.
  * @param options see {@link FaultyFetchOptions}.
- * @throws TypeError for an option that there is not, for rates that are not from 0 to 1 or add up to more than 1, and, as its methods do, for faults that there are
- * not.
+ * @throws TypeError for an option that there is not, for rates that are not from 0 to 1 or add up to more than 1, and, as its
+ * methods do, for faults that there are not.
  * @example
  * ```ts
  * import { planetscale } from "cacheme/planetscale";

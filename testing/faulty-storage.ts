@@ -107,8 +107,8 @@ const FAILED = "the storage failed on purpose";
  *
  * @param storage the storage behind, which is not changed.
  * @param options see {@link FaultyStorageOptions}.
- * @throws TypeError for an option that there is not, for rates that are not from 0 to 1 or add up to more than 1, and, as its methods do, for faults and calls that
- * there are not.
+ * @throws TypeError for an option that there is not, for rates that are not from 0 to 1 or add up to more than 1, and, as its
+ * methods do, for faults and calls that there are not.
  * @example
  * ```ts
  * import { createCache, local } from "cacheme";

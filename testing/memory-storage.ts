@@ -53,8 +53,8 @@ export interface MemoryStorage extends Storage {
  * shorter lives. It does not promise fairness, persistence or a limit of size.
  *
  * @param options see {@link MemoryStorageOptions}.
- * @throws TypeError for an option that there is not. A method rejects with a `RangeError` for a call beyond `maxBatch`, `maxKeyBytes` or
- * `maxValueBytes` and for a key written twice in one batch, with the signal's reason if that is aborted already.
+ * @throws TypeError for an option that there is not. A method rejects with a `RangeError` for a call beyond `maxBatch`,
+ * `maxKeyBytes` or `maxValueBytes` and for a key written twice in one batch, with the signal's reason if that is aborted already.
  * @example
  * ```ts
  * import { createCache, local } from "cacheme";

@@ -16,10 +16,11 @@ const FORMAT: PlainFormat = { name: "json()", carries: () => false, carriesProto
 /**
  * Makes a serializer that writes UTF-8 JSON and refuses what JSON does not give back equal.
  *
- * Refused are Date, Map, Set, objects and arrays with a method toJSON, bigint, NaN, the infinities, -0, class instances, functions, symbols, cycles, more than 1,000
- * levels or half a million objects and arrays (2^19), and undefined as the value itself or in an array (holes count as undefined). A property whose value is undefined
- * is dropped. An object without a prototype comes back with the ordinary one; an object that stands in two places comes back
- * as two. Properties with symbols for keys, non-enumerable ones, and those of an array besides its elements are not data.
+ * Refused are Date, Map, Set, objects and arrays with a method toJSON, bigint, NaN, the infinities, -0, class instances,
+ * functions, symbols, cycles, more than 1,000 levels or half a million objects and arrays (2^19), and undefined as the value
+ * itself or in an array (holes count as undefined). A property whose value is undefined is dropped. An object without a prototype
+ * comes back with the ordinary one; an object that stands in two places comes back as two. Properties with symbols for keys,
+ * non-enumerable ones, and those of an array besides its elements are not data.
  *
  * `encode` throws a CacheError `ERR_SERIALIZE` naming the kind of what cannot be carried, and where; `decode` throws
  * `ERR_ENTRY_CORRUPT` for bytes that are no JSON. Neither message holds anything of the value.

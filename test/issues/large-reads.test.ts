@@ -12,6 +12,7 @@ import { inHalves } from "../../adapters/halves.ts";
 import { createCache } from "../../src/cache.ts";
 import type { CacheEvent } from "../../src/events.ts";
 import { defineNode } from "../../src/node.ts";
+import { createCounters } from "../../src/stats.ts";
 import type { StatsBatch } from "../../src/stats-batch.ts";
 import type { Storage } from "../../src/storage.ts";
 import { startKv, type KvServer } from "../servers/kv.ts";
@@ -188,19 +189,7 @@ describe("halves", () => {
 });
 
 function batchOf(node: string, sequence: number, at: number): StatsBatch {
-  const counts = {
-    hitCount: 1,
-    missCount: 0,
-    loadSuccessCount: 0,
-    loadFailureCount: 0,
-    totalLoadTimeMs: 0,
-    staleCount: 0,
-    collapsedCount: 0,
-    fencedCount: 0,
-    errorCount: 0,
-    doorkeeperRejectCount: 0,
-  };
-  const nodes = [{ node, ...counts, maxLoadMs: 0, loadTimes: [], tiers: [] }];
+  const nodes = [{ node, ...createCounters(), hitCount: 1, loadTimes: [], tiers: [] }];
   return { format: 1, isolate: "00112233aabbccdd", sequence, from: at - 10_000, to: at, failedWrites: 0, nodes };
 }
 

@@ -52,8 +52,8 @@ const RAISING: readonly Mutant[] = [
     "a node is raised from left to right",
     STORIES,
     "src/view.ts",
-    "chain.remotes.map(({ storage }) => storage).reverse(), groups",
-    "chain.remotes.map(({ storage }) => storage), groups",
+    "() => chain.remotes.map(({ storage }) => storage).reverse()",
+    "() => chain.remotes.map(({ storage }) => storage)",
   ),
   mutant("a tag is raised from left to right", STORIES, "src/raise.ts", "[...core.storages.all()].reverse();", "[...core.storages.all()];"),
   mutant(

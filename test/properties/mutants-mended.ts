@@ -45,7 +45,7 @@ export const MENDED: readonly Mutant[] = [
   mutant(
     "a payload is written that no reader accepts",
     "test/cache/set.test.ts",
-    "src/settle.ts",
+    "src/make-slot.ts",
     "return bytes.length <= part.storage.maxValueBytes && (payload?.length ?? 0) <= MAX_PAYLOAD_BYTES;",
     "return bytes.length <= part.storage.maxValueBytes || payload === undefined;",
   ),

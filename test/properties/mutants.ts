@@ -80,7 +80,7 @@ const REFRESHES: readonly Mutant[] = [
 ];
 
 const STAMPS: readonly Mutant[] = [
-  mutant("the stamp is ignored", STORIES, "src/settle.ts", "Math.ceil(lifeMs), ifStamp: stamp };", "Math.ceil(lifeMs) };"),
+  mutant("the stamp is ignored", STORIES, "src/make-slot.ts", "Math.ceil(lifeMs), ifStamp: stamp };", "Math.ceil(lifeMs) };"),
   mutant(
     "the stamp is taken after the load",
     STORIES,
